@@ -1,0 +1,182 @@
+//! The one error type: what happened, to which VM, on which host, what state
+//! things are in now, the last lines of the failing program, and what to type
+//! next. The exit code says the same to scripts (`docs/exit-codes.md`).
+
+use std::fmt;
+
+/// What state a failure leaves things in; its number is the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Aftermath {
+    /// 1: our bug, met before anything was touched.
+    Bug = 1,
+    /// 2: usage, settings or inventory invalid.
+    Usage = 2,
+    /// 10: evaluation or build failed; nothing touched.
+    NotBuilt = 10,
+    /// 11: the host cannot be reached or used; nothing touched.
+    Unreachable = 11,
+    /// 12: refused; nothing touched.
+    Refused = 12,
+    /// 13: not reached, because the line stopped before it.
+    NotReached = 13,
+    /// 20: only the store was touched.
+    StoreOnly = 20,
+    /// 30: activation failed and what was there before is back.
+    Restored = 30,
+    /// 31: checks failed and what was there before is back.
+    RestoredAfterChecks = 31,
+    /// 32: failed and left as it is.
+    Left = 32,
+    /// 40: unknown; look at the machine.
+    Unknown = 40,
+    /// 130: declined or interrupted; no VM touched.
+    Declined = 130,
+}
+
+impl Aftermath {
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// What state things are in, in words; `None` where that goes without saying.
+    pub fn state(self) -> Option<&'static str> {
+        match self {
+            Self::Bug | Self::Usage => None,
+            Self::NotBuilt | Self::Unreachable | Self::Refused | Self::NotReached => {
+                Some("nothing was changed on the hypervisor")
+            }
+            Self::StoreOnly => Some("no VM was touched; some store paths may have been copied"),
+            Self::Restored | Self::RestoredAfterChecks => Some("what ran before is running again"),
+            Self::Left => Some("it was left as it is"),
+            Self::Unknown => Some("the state is not known: look at the hypervisor"),
+            Self::Declined => Some("no VM was touched"),
+        }
+    }
+}
+
+/// A failure that a user reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened: one sentence, lower case, no full stop.
+    pub message: String,
+    /// The state that it leaves.
+    pub aftermath: Aftermath,
+    /// Last lines of the failing program, as they came.
+    pub output: Vec<String>,
+    /// What to do or type next.
+    pub help: Option<String>,
+}
+
+/// The result of everything that can fail in front of a user.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// A failure without output and help.
+    pub fn new(aftermath: Aftermath, message: impl Into<String>) -> Self {
+        Self { message: message.into(), aftermath, output: Vec::new(), help: None }
+    }
+
+    /// Wrong usage, settings or inventory.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Aftermath::Usage, message)
+    }
+
+    /// Something that must not happen.
+    pub fn bug(message: impl Into<String>) -> Self {
+        Self::new(Aftermath::Bug, message)
+            .help("this is a bug in deployvm: please report it with the command you typed")
+    }
+
+    /// Says what to do next.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds the last lines of the failing program: at most 30, without control characters.
+    #[must_use]
+    pub fn output(mut self, text: &str) -> Self {
+        self.output = last_lines(text, 30);
+        self
+    }
+
+    /// The same failure with another aftermath.
+    #[must_use]
+    pub fn after(mut self, aftermath: Aftermath) -> Self {
+        self.aftermath = aftermath;
+        self
+    }
+}
+
+/// The last `most` non-empty lines of foreign text, with control characters and
+/// colour sequences taken out, each cut at 400 characters.
+pub fn last_lines(text: &str, most: usize) -> Vec<String> {
+    let lines: Vec<String> = text.lines().map(clean_line).filter(|l| !l.trim().is_empty()).collect();
+    lines.into_iter().rev().take(most).rev().collect()
+}
+
+/// One line of foreign text, safe to print on a terminal.
+pub fn clean_line(line: &str) -> String {
+    let mut clean = String::new();
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' {
+            // A control sequence: skip to its final byte.
+            if chars.peek() == Some(&'[') {
+                chars.next();
+                for c in chars.by_ref() {
+                    if ('@'..='~').contains(&c) {
+                        break;
+                    }
+                }
+            }
+        } else if c == '\t' {
+            clean.push(' ');
+        } else if !c.is_control() {
+            clean.push(c);
+        }
+        if clean.len() >= 400 {
+            break;
+        }
+    }
+    clean
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl miette::Diagnostic for Failure {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        let mut text = String::new();
+        if let Some(state) = self.aftermath.state() {
+            text.push_str("state: ");
+            text.push_str(state);
+        }
+        if let Some(help) = &self.help {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(help);
+        }
+        (!text.is_empty()).then(|| Box::new(text) as Box<dyn fmt::Display>)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_cannot_drive_the_terminal() {
+        assert_eq!(clean_line("\u{1b}[31;1mred\u{1b}[0m\u{7}\tx"), "red x");
+        assert_eq!(last_lines("a\n\n\u{1b}[2Jb\nc\n", 2), ["b", "c"]);
+    }
+}

@@ -1,0 +1,132 @@
+//! Starts programs on this machine. Every child has its own process group, an
+//! empty stdin unless it is given one, and separate pipes that are drained all the
+//! time (Nix cuts its stdout otherwise). A future that is dropped ends its child:
+//! TERM, and KILL two seconds later (Nix 2.8 ignores TERM while it copies).
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::error::{Aftermath, Failure, Result};
+use crate::model::argv::{Argv, Output};
+
+/// Most that is kept of a program's stdout and stderr, in bytes.
+const MOST_OUTPUT: usize = 64 << 20;
+const MOST_ERRORS: usize = 4 << 20;
+
+/// Runs a program to its end.
+///
+/// # Errors
+/// When it cannot be started; a bad exit code is not an error here.
+pub async fn run(argv: &Argv) -> Result<Output> {
+    watch(argv, |_| ()).await
+}
+
+/// Runs a program to its end and hands over each line of its stderr as it comes,
+/// lossily decoded. The lines are also kept in the output.
+///
+/// # Errors
+/// When it cannot be started; a bad exit code is not an error here.
+pub async fn watch(argv: &Argv, mut on_line: impl FnMut(&str)) -> Result<Output> {
+    let mut child = Group::start(argv)?;
+    let stdin = child.inner.stdin.take();
+    let (stdout, stderr) = (child.inner.stdout.take(), child.inner.stderr.take());
+    let feed = async {
+        if let (Some(mut pipe), Some(bytes)) = (stdin, argv.stdin.as_deref()) {
+            // A program that stops reading early says why by its exit code.
+            let _ = pipe.write_all(bytes).await;
+        }
+    };
+    let read_out = async {
+        let mut kept = Vec::new();
+        if let Some(pipe) = stdout {
+            let _ = pipe.take(MOST_OUTPUT as u64).read_to_end(&mut kept).await;
+        }
+        kept
+    };
+    let read_errors = async {
+        let mut kept: Vec<u8> = Vec::new();
+        if let Some(pipe) = stderr {
+            let mut lines = BufReader::new(pipe);
+            let mut line = Vec::new();
+            loop {
+                line.clear();
+                // A line without end cannot fill the memory.
+                match (&mut lines).take(1 << 20).read_until(b'\n', &mut line).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(_) => on_line(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r'])),
+                }
+                kept.extend_from_slice(&line);
+                if kept.len() > 2 * MOST_ERRORS {
+                    kept.drain(..kept.len() - MOST_ERRORS);
+                }
+            }
+        }
+        kept
+    };
+    let ((), stdout, stderr) = tokio::join!(feed, read_out, read_errors);
+    let status = child.inner.wait().await.map_err(|e| cannot_start(argv, &e))?;
+    child.finished = true;
+    Ok(Output { code: status.code(), stdout, stderr })
+}
+
+/// A child that does not outlive its owner.
+struct Group {
+    inner: Child,
+    finished: bool,
+}
+
+impl Group {
+    #[expect(clippy::disallowed_methods, reason = "this is the door to other programs")]
+    fn start(argv: &Argv) -> Result<Self> {
+        let mut command = Command::new(&argv.program);
+        command.args(&argv.args).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command.stdin(if argv.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        for (name, value) in &argv.env {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(dir) = &argv.dir {
+            command.current_dir(dir);
+        }
+        let inner = command.spawn().map_err(|e| cannot_start(argv, &e))?;
+        Ok(Self { inner, finished: false })
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let Some(pid) = self.inner.id().filter(|_| !self.finished) else { return };
+        signal_group("TERM", pid);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                signal_group("KILL", pid);
+            });
+        }
+    }
+}
+
+/// kill(1), because the crate has no unsafe code of its own.
+#[expect(clippy::disallowed_methods, reason = "this is the door to other programs")]
+fn signal_group(signal: &str, pid: u32) {
+    let mut command = std::process::Command::new("kill");
+    command.args(["-s", signal, "--", &format!("-{pid}")]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // The group may have ended by itself: then there is nothing to do.
+    let _ = command.status();
+}
+
+fn cannot_start(argv: &Argv, error: &std::io::Error) -> Failure {
+    let failure = Failure::new(Aftermath::Unreachable, format!("cannot start {}: {error}", argv.program));
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            failure.help(format!("install {} or put it on PATH, then try again", argv.program))
+        }
+        _ => failure,
+    }
+}

@@ -1,0 +1,3 @@
+//! Parse, run, exit: the only exit.
+
+fn main() {}

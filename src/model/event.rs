@@ -1,0 +1,101 @@
+//! What stages tell the reporter while they work: a closed list, no prose.
+
+use serde::Serialize;
+
+use super::check::CheckResult;
+use super::name::VmName;
+use super::outcome::Outcome;
+
+/// Something happened. In JSON: one object a line, `event` says which.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A phase of the command begins: `connect`, `evaluate`, `build`, `look`, `copy`, `switch`.
+    Phase {
+        /// Which.
+        name: &'static str,
+        /// How many things it has to do, if known.
+        total: Option<u64>,
+    },
+    /// One microVM is being evaluated.
+    Evaluating {
+        /// Which.
+        vm: VmName,
+    },
+    /// One microVM was evaluated.
+    Evaluated {
+        /// Which.
+        vm: VmName,
+        /// False when Nix failed.
+        ok: bool,
+        /// From the cache, without starting Nix.
+        cached: bool,
+    },
+    /// A derivation is being built.
+    Building {
+        /// Its name.
+        derivation: String,
+    },
+    /// A line of a build log.
+    BuildLog {
+        /// The line, lossily decoded.
+        line: String,
+    },
+    /// Progress of copying.
+    Copying {
+        /// Paths done.
+        done: u64,
+        /// Paths to send.
+        total: u64,
+        /// Bytes sent, where Nix tells.
+        bytes: Option<u64>,
+        /// Bytes to send, where known.
+        total_bytes: Option<u64>,
+    },
+    /// A transaction went one step further.
+    Step {
+        /// Which microVM.
+        vm: VmName,
+        /// The step, a word of the transaction's own: `locked`, `stopping`, `stopped`,
+        /// `flipped`, `started`, `booted`, `proven`, `waiting`, `decided`, `undoing`, `closed`.
+        step: String,
+        /// A word or number that belongs to it.
+        detail: Option<String>,
+    },
+    /// A check ended.
+    Checked {
+        /// Which microVM.
+        vm: VmName,
+        /// How.
+        check: CheckResult,
+    },
+    /// One microVM is done.
+    Done {
+        /// How.
+        outcome: Outcome,
+    },
+    /// Something that the user should know now.
+    Warning {
+        /// In words.
+        message: String,
+    },
+}
+
+/// The channel to the reporter. Sending never fails: when nobody listens any more,
+/// nobody needs to hear it.
+#[derive(Debug, Clone)]
+pub struct Events(tokio::sync::mpsc::UnboundedSender<Event>);
+
+impl Events {
+    /// A channel and its listening end.
+    pub fn channel() -> (Self, tokio::sync::mpsc::UnboundedReceiver<Event>) {
+        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Says that something happened.
+    pub fn send(&self, event: Event) {
+        // A closed channel means that the reporter has ended; see above.
+        let _ = self.0.send(event);
+    }
+}

@@ -1,0 +1,18 @@
+//! The nouns that the rooms share, and nothing else: names, store paths, what
+//! the flake wants, what the hypervisor has, the plan, events and outcomes.
+//! This room starts nothing, reads nothing and knows no other room.
+
+pub mod address;
+pub mod argv;
+pub mod check;
+pub mod closure;
+pub mod event;
+pub mod generation;
+pub mod inventory;
+pub mod ledger;
+pub mod name;
+pub mod observed;
+pub mod outcome;
+pub mod plan;
+pub mod settings;
+pub mod store_path;

@@ -1,0 +1,82 @@
+//! The plan: a list of moves with nothing left to choose. `plan` prints it,
+//! `push` prints the same and then obeys it.
+
+use serde::{Deserialize, Serialize};
+
+use super::check::Check;
+use super::closure::ClosureDiff;
+use super::name::VmName;
+use super::settings::{Deadlines, Guest};
+use super::store_path::StorePath;
+
+/// What will be done, in this order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The hypervisor as the user named it.
+    pub hypervisor: String,
+    /// One move per chosen VM, in rollout order.
+    pub moves: Vec<Move>,
+    /// Chosen VMs that could not be evaluated or built, with the error: nothing is
+    /// touched while there is one.
+    pub broken: Vec<(VmName, String)>,
+    /// Remarks that the user should read before saying yes.
+    pub warnings: Vec<String>,
+}
+
+/// How one microVM gets from what is there to what is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// It runs what is wanted, or is stopped with it staged: left strictly alone.
+    Keep,
+    /// Flip and restart on trial.
+    Restart,
+    /// Flip only: stopped, or `--no-restart`; the next start boots it.
+    Stage,
+    /// The hypervisor does not have it: install and start.
+    Install,
+    /// Not touched, with the reason.
+    Refuse(String),
+}
+
+/// One microVM's part of the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// The microVM.
+    pub vm: VmName,
+    /// How.
+    pub how: How,
+    /// What runs, or else is staged, now: what an undo goes back to.
+    pub from: Option<StorePath>,
+    /// The exact text of `current` that the plan saw; the hypervisor compares it again.
+    pub current: Option<String>,
+    /// The runner wanted.
+    pub to: StorePath,
+    /// Closure diff, where both closures are known.
+    pub diff: Option<ClosureDiff>,
+    /// At most so many NAR bytes have to be sent.
+    pub bytes_to_send: Option<u64>,
+    /// Checks to run afterwards.
+    pub checks: Vec<Check>,
+    /// The guest's address, if one is known.
+    pub address: Option<String>,
+    /// Taps that must exist, be up and belong to a bridge.
+    pub taps: Vec<String>,
+    /// The way into the guest.
+    pub guest: Guest,
+    /// Deadlines.
+    pub deadlines: Deadlines,
+    /// Generations that will be adopted first: what for (`booted`, `staged`) and path.
+    pub adopt: Vec<(String, StorePath)>,
+    /// What the user should know about this VM.
+    pub notes: Vec<String>,
+    /// Content of the `flake` file that a new VM gets.
+    pub flake: Option<String>,
+}
+
+impl Plan {
+    /// Whether there is anything to do.
+    pub fn has_changes(&self) -> bool {
+        self.moves.iter().any(|m| matches!(m.how, How::Restart | How::Stage | How::Install))
+    }
+}

@@ -1,3 +1,23 @@
 //! Parse, run, exit: the only exit.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use deployvm::cli;
+
+fn main() -> ExitCode {
+    cli::crash::install();
+    let cli = match cli::args::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Also --help and --version; a closed pipe is no reason to complain.
+            let _ = usage.print();
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
+        }
+    };
+    let code = cli::crash::caught(|| cli::run_to_end(cli)).unwrap_or_else(|failure| {
+        cli::crash::show(&failure);
+        failure.aftermath.code()
+    });
+    ExitCode::from(code)
+}

@@ -1,1 +1,42 @@
-//! Placeholder.
+//! What a user types: arguments, settings in layers, and one file per command.
+//! This room parses and hands over; it has no effects of its own but reading the
+//! command line, the environment and `deployvm.toml`.
+
+pub mod args;
+pub mod check;
+pub mod config;
+pub mod crash;
+pub mod diff;
+pub mod generations;
+pub mod history;
+pub mod pin;
+pub mod plan;
+pub mod push;
+pub mod retire;
+pub mod rollback;
+pub mod settings;
+pub mod status;
+pub mod unit;
+
+use crate::error::{Failure, Result};
+use args::{Cli, Command};
+
+/// Runs the command that was typed to its end, on a runtime of its own.
+///
+/// # Errors
+/// Whatever the command says: the failure carries the exit code.
+pub fn run_to_end(cli: Cli) -> Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::bug(format!("cannot start the runtime: {error}")))?.block_on(run(cli))
+}
+
+/// Runs the command that was typed and returns its exit code.
+///
+/// # Errors
+/// Whatever the command says: the failure carries the exit code.
+pub async fn run(cli: Cli) -> Result<u8> {
+    let Cli { command, global } = cli;
+    match command {
+        Command::Config(args) => config::run(&global, args).await,
+    }
+}

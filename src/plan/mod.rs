@@ -1,5 +1,8 @@
-//! Pure decisions: what differs, what is to be done, in which order. This room
-//! does no I/O of any kind; everything that it needs comes in as values.
+//! Pure decisions: which VMs, what differs, what is to be done, in which order, with
+//! which checks, and what must not be deployed together. This room does no I/O of any
+//! kind; everything that it needs comes in as values.
 
+pub mod decide;
 pub mod diff;
+pub mod select;
 pub mod version;

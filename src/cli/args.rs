@@ -1,0 +1,175 @@
+//! The command line's own shape: the options that every command has, the list of
+//! commands, and groups of options that several commands share. Only commands
+//! that exist stand in [`Command`], so that `--help` promises nothing else.
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use super::config;
+
+/// Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the
+/// previous generation back when something is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "deployvm", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    after_help = "Exit codes: 0 done, 2 wrong usage or settings, 3 changes found, 10-13 nothing touched, 20 only the store touched, 30 and 31 restored, 32 failed and left, \
+    40 unknown, 130 declined."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// The commands; each one's `Args` says what it does.
+#[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "the doc comment of each Args is its help text; one here would replace it")]
+pub enum Command {
+    Config(config::Args),
+}
+
+// No doc comment: clap would take it for the help text of every command.
+#[expect(missing_docs, reason = "clap would show a doc comment as the command's own help text")]
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Global {
+    /// The flake to deploy from [default: the one around the current directory]
+    #[arg(long, global = true, value_name = "REF")]
+    pub flake: Option<String>,
+
+    /// The hypervisor: a name from the settings, [USER@]HOST[:PORT], or local
+    #[arg(short = 'H', long, global = true, value_name = "NAME|ADDRESS")]
+    pub hypervisor: Option<String>,
+
+    /// The table [environments.NAME] of deployvm.toml to use [default: $DEPLOYVM_ENV, or none]
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub env: Option<String>,
+
+    /// Print JSON on stdout, one object a line
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Do not ask
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+
+    /// Print results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Print more; twice: every program that is started
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+
+    /// When to use colours: auto (which honours NO_COLOR), always or never [default: auto]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
+    pub color: Color,
+
+    /// Replace an input of the flake, as in Nix; may be given several times
+    #[arg(long, global = true, num_args = 2, value_names = ["INPUT", "REF"])]
+    pub override_input: Vec<String>,
+
+    /// Set an option of Nix, as in Nix; may be given several times
+    #[arg(long, global = true, num_args = 2, value_names = ["NAME", "VALUE"])]
+    pub option: Vec<String>,
+}
+
+impl Global {
+    /// Inputs to replace, with their replacements.
+    pub fn overrides(&self) -> Vec<(String, String)> {
+        pairs(&self.override_input)
+    }
+
+    /// Nix options with their values.
+    pub fn options(&self) -> Vec<(String, String)> {
+        pairs(&self.option)
+    }
+}
+
+fn pairs(flat: &[String]) -> Vec<(String, String)> {
+    flat.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Where derivations are built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum BuildOn {
+    /// On this machine
+    Laptop,
+    /// On the hypervisor
+    Hypervisor,
+    /// On this machine if it can build for the VM's system, otherwise on the hypervisor
+    #[default]
+    Auto,
+}
+
+#[expect(missing_docs, reason = "clap would show a doc comment as the command's own help text")]
+#[derive(Debug, Clone, Default, Args)]
+pub struct Selection {
+    /// VMs by name, glob ('vm*') or tag (@web) [default: all]
+    #[arg(value_name = "VM")]
+    pub vms: Vec<String>,
+}
+
+// What `push` and `plan` have in common: everything that changes the plan.
+#[expect(missing_docs, reason = "clap would show a doc comment as the command's own help text")]
+#[derive(Debug, Clone, Default, Args)]
+pub struct Intent {
+    #[command(flatten)]
+    pub selection: Selection,
+
+    /// Stage the new system without restarting: the next start boots it
+    #[arg(long)]
+    pub no_restart: bool,
+
+    /// Also start VMs that are stopped
+    #[arg(long, conflicts_with = "no_restart")]
+    pub start: bool,
+
+    /// Where to build: laptop, hypervisor, or auto (here if this machine can) [default: auto]
+    #[arg(long, value_name = "WHERE", default_value = "auto")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
+    pub build_on: BuildOn,
+
+    /// Deploy this commit instead of the working tree
+    #[arg(long, value_name = "REV")]
+    pub rev: Option<String>,
+
+    /// At most so many builds at a time [default: Nix's own setting]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub jobs: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn clap_finds_no_contradiction() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_may_stand_on_either_side() {
+        let words = ["deployvm", "-H", "hv", "config", "--option", "cores", "2", "--option", "a", "b", "-y"];
+        let cli = Cli::try_parse_from(words).unwrap();
+        assert_eq!(cli.global.hypervisor.as_deref(), Some("hv"));
+        assert!(cli.global.yes);
+        assert_eq!(cli.global.options(), [("cores".into(), "2".into()), ("a".to_owned(), "b".to_owned())]);
+    }
+}

@@ -1,0 +1,50 @@
+//! What a user sees when something went wrong: a failure in words, and for a panic,
+//! which is always our bug, one sentence instead of a backtrace.
+
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, PanicHookInfo};
+
+use crate::error::{Failure, Result};
+
+/// Replaces Rust's report of a panic by one sentence on stderr.
+pub fn install() {
+    std::panic::set_hook(Box::new(|info| {
+        // Nothing is left to do for who cannot even write.
+        let _ = writeln!(std::io::stderr(), "error: {}", sentence(info));
+    }));
+}
+
+/// Runs the command and turns a panic, which the hook has reported, into exit code 1.
+///
+/// # Errors
+/// The command's own failure.
+pub fn caught(command: impl FnOnce() -> Result<u8>) -> Result<u8> {
+    std::panic::catch_unwind(AssertUnwindSafe(command)).unwrap_or(Ok(1))
+}
+
+/// Prints a failure on stderr.
+pub fn show(failure: &Failure) {
+    let mut text = String::new();
+    for line in &failure.output {
+        text.push_str(&format!("  | {line}\n"));
+    }
+    let report = miette::Report::new(failure.clone());
+    let _ = write!(std::io::stderr(), "{text}{report:?}");
+}
+
+fn sentence(info: &PanicHookInfo<'_>) -> String {
+    let said = info.payload_as_str().unwrap_or("no message");
+    let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
+    format!("this is a bug in deployvm{place} ({said}): please report it with the command you typed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_exit_code_1() {
+        assert_eq!(caught(|| panic!("on purpose")), Ok(1));
+        assert_eq!(caught(|| Ok(3)), Ok(3));
+    }
+}

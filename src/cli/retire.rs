@@ -1,0 +1,11 @@
+//! `deployvm retire`: its arguments.
+
+use crate::model::name::VmName;
+
+/// Stop and unlink a VM that the flake no longer has, keeping its volumes
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The VM
+    #[arg(value_name = "VM")]
+    pub vm: VmName,
+}

@@ -2,4 +2,111 @@
 //! network probes. It carries out what it is asked and decides nothing.
 
 pub mod clock;
+pub mod identity;
+pub mod probe;
 pub mod process;
+pub mod script;
+pub mod ssh;
+
+use crate::error::{Aftermath, Failure, Result};
+use crate::model::address::Address;
+use crate::model::argv::{Argv, Output};
+use script::{Reply, Script};
+use ssh::Ssh;
+
+/// A machine that is, or plays, the hypervisor.
+#[derive(Debug)]
+pub enum Host {
+    /// This machine.
+    Local,
+    /// Another one, over ssh.
+    Ssh(Box<Ssh>),
+}
+
+impl Host {
+    /// Opens the way to a hypervisor.
+    ///
+    /// # Errors
+    /// Exit 11 when there is no way.
+    pub async fn connect(address: &Address) -> Result<Self> {
+        match address.clone() {
+            Address::Local => Ok(Self::Local),
+            Address::Ssh { user, host, port } => {
+                Ok(Self::Ssh(Box::new(Ssh::connect(user, host, port).await?)))
+            }
+        }
+    }
+
+    /// Runs a script there and takes its answer apart.
+    ///
+    /// # Errors
+    /// Exit 11 when the script could not run or its answer is not whole.
+    pub async fn script(&self, script: Script, args: &[String]) -> Result<Reply> {
+        self.follow(script, args, |_| ()).await
+    }
+
+    /// The same, handing over each line of the answer as it comes.
+    ///
+    /// # Errors
+    /// As for [`Host::script`].
+    pub async fn follow(&self, script: Script, args: &[String], on_line: impl FnMut(&str)) -> Result<Reply> {
+        let argv = match self {
+            Self::Local => local_command(),
+            Self::Ssh(ssh) => ssh.command(script::COMMAND),
+        };
+        let output = process::watch(&argv.stdin(script.input(args)?), on_line, |_| ()).await?;
+        reply(script, &output)
+    }
+
+    /// The same over a connection of its own.
+    ///
+    /// # Errors
+    /// As for [`Host::script`].
+    pub async fn script_fresh(&self, script: Script, args: &[String]) -> Result<Reply> {
+        let argv = match self {
+            Self::Local => local_command(),
+            Self::Ssh(ssh) => ssh.fresh_command(script::COMMAND),
+        };
+        let output = process::run(&argv.stdin(script.input(args)?)).await?;
+        reply(script, &output)
+    }
+
+    /// What `nix copy` needs: the store's URL and NIX_SSHOPTS. `None`: the store is ours.
+    pub fn store(&self) -> Option<(String, String)> {
+        match self {
+            Self::Local => None,
+            Self::Ssh(ssh) => Some(ssh.store()),
+        }
+    }
+
+    /// Ends the connection.
+    pub async fn close(self) {
+        if let Self::Ssh(ssh) = self {
+            ssh.close().await;
+        }
+    }
+}
+
+fn local_command() -> Argv {
+    let mut words = script::COMMAND.split(' ');
+    Argv::new(words.next().unwrap_or_default()).args(words)
+}
+
+fn reply(script: Script, output: &Output) -> Result<Reply> {
+    Reply::parse(&output.stdout).ok_or_else(|| {
+        let mut text = output.errors();
+        if text.trim().is_empty() {
+            text = output.text();
+        }
+        let failure = Failure::new(
+            Aftermath::Unreachable,
+            format!("the hypervisor gave no whole answer to {}", script.name),
+        );
+        let failure = failure.output(&text);
+        if text.contains("not found") {
+            failure.help("the hypervisor needs sh, xargs and coreutils on the PATH of a login over ssh")
+        } else {
+            failure.help("the connection may have been lost: try again, and see what `deployvm status` says")
+        }
+    })
+}

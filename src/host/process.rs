@@ -6,30 +6,31 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::error::{Aftermath, Failure, Result};
 use crate::model::argv::{Argv, Output};
 
 /// Most that is kept of a program's stdout and stderr, in bytes.
-const MOST_OUTPUT: usize = 64 << 20;
-const MOST_ERRORS: usize = 4 << 20;
+const MOST_OUTPUT: usize = 16 << 20;
+const MOST_ERRORS: usize = 2 << 20;
+const LONGEST_LINE: u64 = 1 << 20;
 
 /// Runs a program to its end.
 ///
 /// # Errors
 /// When it cannot be started; a bad exit code is not an error here.
 pub async fn run(argv: &Argv) -> Result<Output> {
-    watch(argv, |_| ()).await
+    watch(argv, |_| (), |_| ()).await
 }
 
-/// Runs a program to its end and hands over each line of its stderr as it comes,
-/// lossily decoded. The lines are also kept in the output.
+/// Runs a program to its end and hands over each line of its stdout and stderr as
+/// it comes, lossily decoded and without its end. Both are also kept in the output.
 ///
 /// # Errors
 /// When it cannot be started; a bad exit code is not an error here.
-pub async fn watch(argv: &Argv, mut on_line: impl FnMut(&str)) -> Result<Output> {
+pub async fn watch(argv: &Argv, on_out: impl FnMut(&str), on_error: impl FnMut(&str)) -> Result<Output> {
     let mut child = Group::start(argv)?;
     let stdin = child.inner.stdin.take();
     let (stdout, stderr) = (child.inner.stdout.take(), child.inner.stderr.take());
@@ -39,37 +40,31 @@ pub async fn watch(argv: &Argv, mut on_line: impl FnMut(&str)) -> Result<Output>
             let _ = pipe.write_all(bytes).await;
         }
     };
-    let read_out = async {
-        let mut kept = Vec::new();
-        if let Some(pipe) = stdout {
-            let _ = pipe.take(MOST_OUTPUT as u64).read_to_end(&mut kept).await;
-        }
-        kept
-    };
-    let read_errors = async {
-        let mut kept: Vec<u8> = Vec::new();
-        if let Some(pipe) = stderr {
-            let mut lines = BufReader::new(pipe);
-            let mut line = Vec::new();
-            loop {
-                line.clear();
-                // A line without end cannot fill the memory.
-                match (&mut lines).take(1 << 20).read_until(b'\n', &mut line).await {
-                    Ok(0) | Err(_) => break,
-                    Ok(_) => on_line(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r'])),
-                }
-                kept.extend_from_slice(&line);
-                if kept.len() > 2 * MOST_ERRORS {
-                    kept.drain(..kept.len() - MOST_ERRORS);
-                }
-            }
-        }
-        kept
-    };
-    let ((), stdout, stderr) = tokio::join!(feed, read_out, read_errors);
+    let ((), stdout, stderr) =
+        tokio::join!(feed, drain(stdout, MOST_OUTPUT, on_out), drain(stderr, MOST_ERRORS, on_error));
     let status = child.inner.wait().await.map_err(|e| cannot_start(argv, &e))?;
     child.finished = true;
     Ok(Output { code: status.code(), stdout, stderr })
+}
+
+/// Reads a pipe to its end; of more than `most` bytes, only the end is kept.
+async fn drain(pipe: Option<impl AsyncRead + Unpin>, most: usize, mut on_line: impl FnMut(&str)) -> Vec<u8> {
+    let mut kept: Vec<u8> = Vec::new();
+    let Some(pipe) = pipe else { return kept };
+    let mut lines = BufReader::new(pipe);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // A line without end cannot fill the memory.
+        match (&mut lines).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return kept,
+            Ok(_) => on_line(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r'])),
+        }
+        kept.extend_from_slice(&line);
+        if kept.len() > most + most / 2 {
+            kept.drain(..kept.len() - most);
+        }
+    }
 }
 
 /// A child that does not outlive its owner.

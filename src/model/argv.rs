@@ -62,9 +62,9 @@ impl Argv {
 pub struct Output {
     /// Exit code; `None` when a signal ended it.
     pub code: Option<i32>,
-    /// Standard output, whole.
+    /// Standard output, bounded likewise.
     pub stdout: Vec<u8>,
-    /// Standard error, whole (bounded by host at 4 MiB, the end is kept).
+    /// Standard error, bounded by `host::process`: of too much, the end is kept.
     pub stderr: Vec<u8>,
 }
 

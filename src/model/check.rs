@@ -92,6 +92,10 @@ pub struct Check {
     pub strict: bool,
     /// Whether deployvm derived it rather than the user declaring it.
     pub derived: bool,
+    /// Whether a failure may be excused by the same failure just before the push: only
+    /// where the running generation was deployed with the same definition.
+    #[serde(default)]
+    pub excusable: bool,
 }
 
 impl Check {

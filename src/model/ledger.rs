@@ -52,7 +52,10 @@ pub struct Entry {
     /// Milliseconds per phase and `downtime`.
     #[serde(default)]
     pub durations: std::collections::BTreeMap<String, u64>,
-    /// The last console lines of a failed guest.
+    /// The last console lines of a failed guest, as the transaction wrote them.
+    #[serde(default, skip_serializing)]
+    pub console_base64: Option<String>,
+    /// The same, decoded by the reader.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub console: Vec<String>,
 }

@@ -15,4 +15,5 @@ pub mod observed;
 pub mod outcome;
 pub mod plan;
 pub mod settings;
+pub mod status;
 pub mod store_path;

@@ -19,6 +19,10 @@ pub struct Plan {
     /// Chosen VMs that could not be evaluated or built, with the error: nothing is
     /// touched while there is one.
     pub broken: Vec<(VmName, String)>,
+    /// Why the plan as a whole cannot be carried out (exit 12): no room, no memory, no
+    /// bridge. Nothing is touched while there is a reason.
+    #[serde(default)]
+    pub impossible: Vec<String>,
     /// Remarks that the user should read before saying yes.
     pub warnings: Vec<String>,
 }
@@ -74,9 +78,16 @@ pub struct Move {
     pub flake: Option<String>,
 }
 
+impl Move {
+    /// Whether it changes anything.
+    pub fn changes(&self) -> bool {
+        matches!(self.how, How::Restart | How::Stage | How::Install)
+    }
+}
+
 impl Plan {
     /// Whether there is anything to do.
     pub fn has_changes(&self) -> bool {
-        self.moves.iter().any(|m| matches!(m.how, How::Restart | How::Stage | How::Install))
+        self.moves.iter().any(Move::changes)
     }
 }

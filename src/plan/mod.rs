@@ -1,7 +1,11 @@
-//! Pure decisions: which VMs, in which order, with which checks, and what must not
-//! be deployed together. This room does no I/O of any kind.
+//! Pure decisions: which VMs, what differs, what is to be done, in which order, with
+//! which checks, and what must not be deployed together. This room does no I/O of any
+//! kind; everything that it needs comes in as values.
 
 pub mod checks;
 pub mod conflicts;
+pub mod decide;
+pub mod diff;
 pub mod order;
 pub mod select;
+pub mod version;

@@ -1,1 +1,5 @@
-//! Placeholder.
+//! The only mouth.
+
+pub mod page;
+pub mod quantity;
+pub mod table;

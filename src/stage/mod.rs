@@ -1,1 +1,7 @@
-//! Placeholder.
+//! Effects, one file each. A stage acts through `host`, speaks through events, and
+//! knows neither the other stages nor the plan's making; the pipeline knows the order.
+
+pub mod copy;
+pub mod judge;
+pub mod observe;
+pub mod switch;

@@ -1,0 +1,64 @@
+//! Network probes from this machine, and from inside a guest: the same `probe.sh` that
+//! the hypervisor runs, so that a check means the same everywhere.
+
+use super::process;
+use super::script::COMMAND;
+use crate::model::argv::Argv;
+use crate::model::check::{Check, From, Probe};
+
+const PROBE: &str = include_str!("scripts/probe.sh");
+
+/// The way into a guest, as an ssh command line that ends where the remote command
+/// begins; empty when there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Way {
+    /// `ssh` and its arguments, with the destination.
+    pub ssh: Vec<String>,
+}
+
+/// Asks once. The answer is one of the words of `probe.sh`.
+pub async fn ask(check: &Check, way: &Way) -> String {
+    let command = match check.from {
+        From::Vm => {
+            let mut words = way.ssh.iter().cloned();
+            let Some(program) = words.next() else { return "broken".to_owned() };
+            Argv::new(program).args(words).arg(COMMAND)
+        }
+        _ => {
+            let mut words = COMMAND.split(' ');
+            Argv::new(words.next().unwrap_or_default()).args(words)
+        }
+    };
+    let mut input = Vec::new();
+    for value in [PROBE, "probe"] {
+        input.extend_from_slice(value.as_bytes());
+        input.push(0);
+    }
+    for value in words(&check.probe) {
+        input.extend_from_slice(value.as_bytes());
+        input.push(0);
+    }
+    let answer = process::run(&command.stdin(input)).await.map(|o| o.text()).unwrap_or_default();
+    match answer.split_whitespace().last() {
+        Some(word) => word.to_owned(),
+        None => "broken".to_owned(),
+    }
+}
+
+/// A probe as the words that `probe.sh` takes: kind, target, port, status, body.
+pub fn words(probe: &Probe) -> [String; 5] {
+    let none = String::new;
+    match probe {
+        Probe::Http { url, status, body } => [
+            "http".to_owned(),
+            url.clone(),
+            none(),
+            status.map(|s| s.to_string()).unwrap_or_default(),
+            body.clone().unwrap_or_default(),
+        ],
+        Probe::Tcp { host, port } => ["tcp".to_owned(), host.clone(), port.to_string(), none(), none()],
+        Probe::Ping { host } => ["ping".to_owned(), host.clone(), none(), none(), none()],
+        Probe::Dns { name } => ["dns".to_owned(), name.clone(), none(), none(), none()],
+        Probe::Exec { argv } => ["exec".to_owned(), argv.join("\n"), none(), none(), none()],
+    }
+}

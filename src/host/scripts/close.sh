@@ -1,0 +1,19 @@
+# close.sh: ends every transaction that has no outcome and that nobody works on, as
+# after a reboot; then forgets all but the newest 50 of the ended ones.
+# stdout: two fields for each: its id and its outcome
+# exit code field: 0
+# shellcheck disable=SC2174 # the parents exist on every system
+base=/var/lib/deployvm
+mkdir -p -m 0700 /run/deployvm
+for dir in "$base"/transactions/*/; do
+    dir=${dir%/}
+    if [ ! -f "$dir/transaction.sh" ] || [ -e "$dir/outcome" ]; then continue; fi
+    sh "$dir/transaction.sh" close >/dev/null 2>&1 </dev/null
+    field "${dir##*/}"
+    field "$(cat "$dir/outcome" 2>/dev/null)"
+done
+# shellcheck disable=SC2012 # names are ids, [a-z0-9-] only
+ls -1t "$base/transactions" 2>/dev/null | tail -n +51 | while IFS= read -r id; do
+    if [ -e "$base/transactions/$id/outcome" ]; then rm -rf "$base/transactions/${id:?}"; fi
+done
+finish 0

@@ -1,0 +1,102 @@
+# library.sh: what the parts of a transaction share: parameters, events, the clock,
+# the unit's state, the links. Sourced by transaction.sh; sets no state of its own
+# but the variables named in capitals below.
+PATH=/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+export PATH LC_ALL
+umask 022
+ulimit -f unlimited 2>/dev/null || :
+IFS=' 	
+'
+base=/var/lib/deployvm
+
+# p NAME: a parameter's value, empty when it was not given.
+p() { if [ -e "$dir/p/$1" ]; then cat "$dir/p/$1"; fi; }
+
+# keep NAME VALUE / kept NAME: facts that must survive this process.
+keep() { printf '%s' "$2" >"$dir/before/$1"; }
+kept() { if [ -e "$dir/before/$1" ]; then cat "$dir/before/$1"; fi; }
+
+vm=$(p vm)
+id=$(p id)
+to=$(p to)
+how=$(p how)
+vmdir=$(p state_dir)/$vm
+unit=microvm@$vm.service
+helpers="microvm-set-booted@$vm.service microvm-tap-interfaces@$vm.service microvm-macvtap-interfaces@$vm.service microvm-pci-devices@$vm.service microvm-virtiofsd@$vm.service"
+own_root=/nix/var/nix/gcroots/deployvm
+
+# step WORD [DETAIL]: tells whoever follows.
+step() { printf 'step %s %s\n' "$1" "${2:-}" >>"$dir/events"; }
+
+# now: milliseconds of the monotonic clock.
+now() {
+    read -r up _ </proc/uptime
+    echo $((${up%.*} * 1000 + (1${up#*.} - 100) * 10))
+}
+
+# decide VERDICT: the first one wins; succeeds when it was ours or the same.
+decide() {
+    ln -sT -- "$1" "$dir/decided" 2>/dev/null || [ "$(readlink "$dir/decided")" = "$1" ]
+}
+decided() { readlink "$dir/decided" 2>/dev/null; }
+# reason: the second half of the verdict, one word.
+reason() { r=$(decided) && echo "${r#*.}"; }
+
+# lock_vm SECONDS: the one lock per VM, held until this process ends.
+lock_vm() {
+    exec 9>"/run/deployvm/$vm.lock"
+    if [ "$1" = 0 ]; then flock -n 9; else flock -w "$1" 9; fi || return 1
+    p holder >"/run/deployvm/$vm.holder"
+}
+
+shutting_down() { [ "$(systemctl is-system-running 2>/dev/null)" = stopping ]; }
+
+# look: the unit's state now, in ACTIVE SUB PID INVOCATION.
+look() {
+    ACTIVE='' SUB='' PID=0 INVOCATION=''
+    while IFS='=' read -r key value; do
+        case $key in
+        ActiveState) ACTIVE=$value ;;
+        SubState) SUB=$value ;;
+        MainPID) PID=$value ;;
+        InvocationID) INVOCATION=$value ;;
+        esac
+    done <<END
+$(systemctl show -p ActiveState -p SubState -p MainPID -p InvocationID -- "$unit")
+END
+}
+
+# alive PID: whether that process exists and is no zombie.
+alive() {
+    [ "$1" -gt 0 ] && [ -d "/proc/$1" ] && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
+}
+
+# point RUNNER: `current` becomes a link to it, by rename: never a moment without.
+# The owner is that of the link replaced, else microvm:kvm.
+point() {
+    owner=$(stat -c %u:%g -- "$vmdir/current" 2>/dev/null) || owner=microvm:kvm
+    ln -sfn -- "$1" "$vmdir/.current.$id" &&
+        chown -h -- "$owner" "$vmdir/.current.$id" &&
+        mv -fT -- "$vmdir/.current.$id" "$vmdir/current" &&
+        sync -- "$vmdir"
+}
+
+# root NAME PATH / unroot NAME: hold a store path while the transaction lasts.
+root() { mkdir -p "$own_root" && ln -sfn -- "$2" "$own_root/$id-$1"; }
+unroot() { rm -f -- "$own_root/$id-$1"; }
+
+# disarm: the guard is not needed any more.
+disarm() { systemctl stop --no-block "deployvm-guard-$vm-$id.timer" 2>/dev/null || :; }
+
+# overdue: the guard met a living transaction; past the last deadline it is stuck.
+overdue() {
+    limit=$(kept limit)
+    if [ -n "$limit" ] && [ "$(now)" -gt "$limit" ]; then
+        decide undo.deadline || :
+        systemctl kill -s KILL -- "deployvm-$(p verb)-$vm-$id.service" 2>/dev/null || :
+    fi
+}
+
+# milliseconds SECONDS
+milliseconds() { echo $((${1:-0} * 1000)); }

@@ -1,0 +1,121 @@
+# observe.sh STATE_DIR LEDGER_BYTES [VM RUNNER]...: everything that a plan needs to
+# know about the hypervisor, in one look. For each VM named with the runner that is
+# wanted, the closure of what it runs (or has staged) is listed when it differs.
+# stdout: fields, key and value in turn; those after `vm` belong to that VM
+# exit code field: 0
+state=$1 ledger_bytes=$2
+shift 2
+base=/var/lib/deployvm
+pair() { field "$1"; field "$2"; }
+
+pair host "$(uname -n)"
+pair machine "$(uname -m)"
+pair uid "$(id -u)"
+pair nix "$(nix --version 2>/dev/null)"
+pair systemd "$(systemctl --version 2>/dev/null | head -n 1)"
+pair store_free "$(df -P -k /nix/store 2>/dev/null | awk 'NR == 2 { print $4 }')"
+pair state_free "$(df -P -k /var/lib 2>/dev/null | awk 'NR == 2 { print $4 }')"
+pair memory "$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)"
+read -r up _ </proc/uptime
+pair uptime "$up"
+missing=
+for program in awk base64 curl cut date df find flock getent grep head ip journalctl ln mkfifo nix nix-env nix-store \
+    ping readlink sed setpriv sort stat sync systemctl systemd-run tail timeout tr; do
+    command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
+done
+pair missing "$missing"
+for device in /sys/class/net/*; do
+    name=${device##*/}
+    if [ -d "$device/bridge" ]; then pair bridge "$name"; fi
+    pair device "$name $(readlink "$device/master" 2>/dev/null | sed 's|.*/||')"
+done
+pair autostart "$(systemctl show -p Wants --value microvms.target 2>/dev/null)"
+
+units='' installs=''
+for dir in "$state"/*/; do
+    dir=${dir%/} vm=${dir##*/}
+    case $vm in '' | '*' | [!0-9a-zA-Z]* | *[!-0-9a-zA-Z._]*) continue ;; esac
+    units="$units microvm@$vm.service" installs="$installs install-microvm-$vm.service"
+done
+paths=
+if [ -n "$units" ]; then
+    # shellcheck disable=SC2086 # names without blanks, see above
+    pair units "$(systemctl show -p Id -p ActiveState -p SubState -p MainPID -p NRestarts -p InvocationID \
+        -p ExecMainStartTimestampMonotonic -p TimeoutStopUSec -- $units 2>/dev/null)"
+    # shellcheck disable=SC2086
+    installed=$(systemctl show -p Id -p LoadState -p FragmentPath -- $installs 2>/dev/null)
+fi
+
+# owner VM: what install-microvm-VM.service does to `current`.
+owner() {
+    if [ -L "$state/$1/toplevel" ]; then echo host-owned; return; fi
+    file=$(printf '%s\n' "$installed" | awk -v id="Id=install-microvm-$1.service" '
+        $0 == id { mine = 1 } /^FragmentPath=/ { path = substr($0, 14) }
+        /^$/ { if (mine) { print path; exit } mine = 0; path = "" } END { if (mine) print path }')
+    if [ -z "$file" ]; then echo imperative
+    elif grep -q '^ConditionPathExists=!' "$file" 2>/dev/null; then echo update-flake
+    else echo host-owned; fi
+}
+
+for dir in "$state"/*/; do
+    dir=${dir%/} vm=${dir##*/}
+    case $vm in
+    '' | '*') continue ;;
+    [!0-9a-zA-Z]* | *[!-0-9a-zA-Z._]*) pair odd "$vm"; continue ;;
+    esac
+    # The directory stays when a first deployment was undone and a volume remains.
+    [ -L "$dir/current" ] || [ -L "$dir/booted" ] || continue
+    pair vm "$vm"
+    current=$(readlink -- "$dir/current") booted=$(readlink -- "$dir/booted")
+    pair current "$current"
+    pair booted "$booted"
+    paths="$paths $current $booted"
+    if [ -f "$dir/flake" ]; then pair flake "$(head -c 4096 -- "$dir/flake")"; fi
+    pair mode "$(owner "$vm")"
+    for link in "$base/profiles/$vm"-*-link; do
+        [ -L "$link" ] || continue
+        number=${link#"$base/profiles/$vm-"} number=${number%-link}
+        case $number in '' | *[!0-9]*) continue ;; esac
+        pair generation "$number $(stat -c %Y -- "$link") $(readlink -- "$link")"
+    done
+    pair profile "$(readlink -- "$base/profiles/$vm")"
+    for pin in "$base/pins/$vm"/*; do if [ -e "$pin" ]; then pair pin "${pin##*/}"; fi; done
+    if [ -e "/run/deployvm/$vm.lock" ] && ! flock -n "/run/deployvm/$vm.lock" true 2>/dev/null; then
+        pair locked "$(head -c 500 "/run/deployvm/$vm.holder" 2>/dev/null)"
+    fi
+    pid=$(systemctl show -p MainPID --value -- "microvm@$vm.service")
+    if [ "${pid:-0}" -gt 0 ] && [ -r "/proc/$pid/stat" ]; then
+        ticks=$(sed 's/.*) //' "/proc/$pid/stat" | cut -d ' ' -f 20)
+        pair process "$pid $ticks"
+        pair cmdline "$(tr '\000' '\n' <"/proc/$pid/cmdline" | head -c 65536)"
+        pair record "$(head -c 500 "$base/running/$vm" 2>/dev/null)"
+        case $current in /nix/store/*) pair run_current "$(head -c 65536 "$current/bin/microvm-run" 2>/dev/null)" ;; esac
+        case $booted in /nix/store/*) pair run_booted "$(head -c 65536 "$booted/bin/microvm-run" 2>/dev/null)" ;; esac
+    fi
+done
+
+invalid() {
+    # shellcheck disable=SC2086 # store paths have no blanks; others are dropped here
+    set -- $(printf '%s\n' $paths | grep -E '^/nix/store/[0-9a-z]{32}-[-+._?=0-9a-zA-Z]+$' | sort -u)
+    [ $# = 0 ] || nix-store --check-validity --print-invalid "$@" 2>/dev/null
+}
+pair invalid "$(invalid)"
+
+for dir in "$base"/transactions/*/; do
+    dir=${dir%/}
+    if [ ! -d "$dir" ] || [ -e "$dir/outcome" ]; then continue; fi
+    if flock -n "$dir/alive" true 2>/dev/null; then alive=no; else alive=yes; fi
+    pair transaction "${dir##*/} $alive $(cat "$dir/p/vm" 2>/dev/null)"
+done
+
+while [ $# -ge 2 ]; do
+    there=$(readlink -- "$state/$1/booted") || there=$(readlink -- "$state/$1/current") || there=
+    if [ -n "$there" ] && [ "$there" != "$2" ]; then
+        field closure
+        field "$there"
+        field "$(nix --extra-experimental-features nix-command path-info -r -s "$there" 2>/dev/null)"
+    fi
+    shift 2
+done
+pair ledger "$(tail -c "$ledger_bytes" "$base/ledger.jsonl" 2>/dev/null | tr -d '\000')"
+finish 0

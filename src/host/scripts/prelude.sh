@@ -1,0 +1,15 @@
+# prelude.sh: set before every remote script (host/script.rs puts it in front).
+# Transient units and ssh sessions on NixOS have almost no PATH.
+PATH=/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+export PATH LC_ALL
+umask 022
+# Whatever a login shell's rc file printed ends here.
+printf '\n\000deployvm-begin\000'
+# field VALUE: one NUL-ended field.
+field() { printf '%s\000' "$1"; }
+# finish CODE: the last field; without it the output was cut.
+finish() {
+    printf 'deployvm-end\000%s\000' "$1"
+    exit 0
+}

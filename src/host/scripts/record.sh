@@ -1,0 +1,279 @@
+# record.sh: generations, roots, checks, the ledger and the outcome. Nothing here
+# parses or composes JSON: the laptop prepared the constant parts (l/, c/NN/json),
+# and only digits and words of our own are added. Sourced by transaction.sh.
+profile=$base/profiles/$vm
+
+# generation_of PATH: its number, empty when it has none. The highest, if several.
+generation_of() {
+    best=
+    for link in "$profile"-*-link; do
+        if [ "$(readlink -- "$link")" != "$1" ]; then continue; fi
+        n=${link#"$profile"-} n=${n%-link}
+        case $n in '' | *[!0-9]*) continue ;; esac
+        if [ -z "$best" ] || [ "$n" -gt "$best" ]; then best=$n; fi
+    done
+    echo "$best"
+}
+
+# make_generation PATH: the profile points to it; prints its number. An existing
+# number is used again, so that going back makes no new one. nix-env takes no lock
+# of its own: ours is held.
+make_generation() {
+    mkdir -p "$base/profiles" "$dir/home" || return 1
+    n=$(generation_of "$1")
+    if [ -n "$n" ]; then
+        HOME=$dir/home nix-env -p "$profile" --switch-generation "$n" >/dev/null 2>"$dir/result/generation" || return 1
+    else
+        HOME=$dir/home nix-env -p "$profile" --set "$1" >/dev/null 2>"$dir/result/generation" || return 1
+        n=$(readlink -- "$profile") n=${n#"$vm"-} n=${n%-link}
+    fi
+    [ "$(readlink -- "$profile-$n-link")" = "$1" ] && echo "$n"
+}
+
+# repoint_profile: it follows `current`, where that has a number.
+repoint_profile() {
+    n=$(generation_of "$(kept current)")
+    [ -z "$n" ] || [ "$(readlink -- "$profile")" = "$vm-$n-link" ] || make_generation "$(kept current)" >/dev/null
+}
+
+# adopt: what runs or is staged, and was not made by deployvm, gets a number first.
+adopt() {
+    for what in booted current; do
+        path=$(kept "$what")
+        case $path in /nix/store/*) ;; *) continue ;; esac
+        [ "$path" = "$to" ] && continue
+        [ -z "$(generation_of "$path")" ] || continue
+        nix-store --check-validity "$path" 2>/dev/null || continue
+        n=$(make_generation "$path") || continue
+        state=staged
+        if [ "$what" = booted ]; then state=deployed; fi
+        [ "$path" != "$(kept booted)" ] || state=deployed
+        append_line "$(p "l_adopt_$what")" "$n" "$state" null '' ''
+        step adopted "$n"
+    done
+}
+
+# upstream_roots: the links that `microvm` makes, so that it goes on working.
+upstream_roots() {
+    mkdir -p /nix/var/nix/gcroots/microvm || return 0
+    ln -sfn -- "$vmdir/current" "/nix/var/nix/gcroots/microvm/$vm"
+    ln -sfn -- "$vmdir/booted" "/nix/var/nix/gcroots/microvm/booted-$vm"
+}
+
+# write_flake: a new VM gets one; an existing file is never touched.
+write_flake() {
+    [ -n "$(p flake)" ] && [ ! -e "$vmdir/flake" ] && [ ! -L "$vmdir/flake" ] || return 0
+    p flake >"$vmdir/.flake.$id" && chown -h microvm:kvm "$vmdir/.flake.$id" && mv -nT -- "$vmdir/.flake.$id" "$vmdir/flake"
+}
+
+# remember_running: which runner the main process is; `status` believes it only
+# while process, invocation and start time all match.
+remember_running() {
+    look
+    mkdir -p "$base/running" || return 0
+    if [ "$ACTIVE" != active ] || [ "$PID" = 0 ]; then rm -f -- "$base/running/$vm"; return 0; fi
+    ticks=$(sed 's/.*) //' "/proc/$PID/stat" | cut -d ' ' -f 20)
+    printf '%s %s %s %s\n' "$(readlink -- "$vmdir/booted")" "$PID" "$INVOCATION" "$ticks" >"$base/running/.$vm.$id"
+    mv -fT -- "$base/running/.$vm.$id" "$base/running/$vm"
+}
+
+# watch_address / stop_watching: how long nobody answered.
+watch_address() {
+    WATCH=
+    [ -n "$(p address)" ] || return 0
+    ping -n -i 0.1 -- "$(p address)" >"$dir/result/ping" 2>/dev/null 8>&- 9>&- &
+    WATCH=$!
+}
+stop_watching() { [ -z "${WATCH:-}" ] || kill "$WATCH" 2>/dev/null || :; WATCH=; }
+
+# downtime: milliseconds in the longest gap between two answers, empty if unknown.
+# Counted in echo requests of 100 ms each, which no jump of the clock changes.
+downtime() {
+    [ -s "$dir/result/ping" ] || return 0
+    awk '/bytes from/ { for (i = 1; i <= NF; i++) if ($i ~ /^icmp_seq=/) { n = substr($i, 10) + 0
+             if (seen && n - last > gap) gap = n - last; last = n; seen++ } }
+         END { if (seen > 1) print (gap > 1 ? gap : 0) * 100 }' "$dir/result/ping"
+}
+
+# ping_once ADDRESS
+ping_once() { ping -n -q -c 1 -W 1 -- "$1" >/dev/null 2>&1; }
+
+# probe NN: one attempt of one check; words as probe.sh prints them, in FOUND.
+probe() {
+    c=$dir/c/$1
+    FOUND=$(sh "$dir/probe.sh" "$(cat "$c/kind")" "$(cat "$c/target")" "$(cat "$c/port")" "$(cat "$c/status")" "$(cat "$c/body")" </dev/null 8>&- 9>&-) || FOUND=broken
+}
+
+each_check() { for c in "$dir"/c/*/; do [ -d "$c" ] && basename "$c"; done; }
+
+# before_checks: what passes before; only that is asked of an undo.
+before_checks() {
+    for n in $(each_check); do
+        if [ "$(kept was_up)" = yes ]; then
+            probe "$n"
+            if holds "$n"; then echo pass; else echo fail; fi
+        else
+            echo none
+        fi >"$dir/c/$n/before"
+    done
+    if [ -n "$(p address)" ] && [ "$(kept was_up)" = yes ] && ping_once "$(p address)"; then keep answered_before yes; fi
+}
+
+# holds NN: whether what was FOUND is what the check expects.
+holds() {
+    case $(cat "$dir/c/$1/expect"):$FOUND in
+    ok:ok) return 0 ;;
+    refused:refused | refused:timeout | refused:unreachable) return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
+# checks: the hypervisor's own, positive ones first. Fails with WHY.
+checks() {
+    BEGAN=$(now)
+    for n in $(each_check); do
+        if [ "$(cat "$dir/c/$n/expect")" = ok ]; then one_check "$n" || return 1; fi
+    done
+    for n in $(each_check); do
+        if [ "$(cat "$dir/c/$n/expect")" = refused ]; then one_refusal "$n" || return 1; fi
+    done
+}
+
+# one_check NN: again and again until it holds or its time is over.
+one_check() {
+    until=$((BEGAN + $(milliseconds "$(cat "$dir/c/$1/within")")))
+    pause=0.1
+    while :; do
+        tick || return 1
+        interrupted && return 0
+        probe "$1"
+        if holds "$1"; then verdict_of "$1" true null; return 0; fi
+        [ "$(now)" -lt "$until" ] || break
+        sleep $pause
+        case $pause in 0.1) pause=0.3 ;; 0.3) pause=1 ;; esac
+    done
+    excused "$1"
+}
+
+# one_refusal NN: must hold three times over three seconds.
+one_refusal() {
+    for round in 1 2 3; do
+        tick || return 1
+        interrupted && return 0
+        probe "$1"
+        holds "$1" || { excused "$1"; return; }
+        [ "$round" = 3 ] || sleep 1.5
+    done
+    verdict_of "$1" true null
+}
+
+# excused NN: a declared check that already failed before, by the same definition.
+excused() {
+    if [ "$(cat "$dir/c/$1/excusable")" = yes ] && [ "$(cat "$dir/c/$1/before")" = fail ]; then
+        verdict_of "$1" false '"failing-before"'
+        return 0
+    fi
+    verdict_of "$1" false "\"$FOUND\""
+    WHY=check-failed
+    return 1
+}
+
+# verdict_of NN true|false NOTE: for the ledger and for whoever follows.
+verdict_of() {
+    millis=$(($(now) - BEGAN))
+    printf '%s,"ok":%s,"millis":%s,"note":%s}' "$(cat "$dir/c/$1/json")" "$2" "$millis" "$3" >"$dir/result/check-$1"
+    printf 'check %s %s %s %s\n' "$1" "$2" "$millis" "$3" >>"$dir/events"
+}
+
+# passing_again: everything that passed before passes now.
+passing_again() {
+    if [ "$(kept answered_before)" = yes ]; then ping_once "$(p address)" || return 1; fi
+    for n in $(each_check); do
+        [ "$(cat "$dir/c/$n/before" 2>/dev/null)" = pass ] || continue
+        probe "$n"
+        holds "$n" || return 1
+    done
+}
+
+# console: the last lines of the invocation that failed, before it is undone.
+console() {
+    [ ! -e "$dir/console" ] || return 0
+    invocation=$(kept trial_invocation)
+    [ -n "$invocation" ] || return 0
+    if [ "$invocation" != "$(kept invocation)" ]; then
+        journalctl -q -o cat -n 30 "_SYSTEMD_INVOCATION_ID=$invocation" --no-pager 2>/dev/null | cut -c 1-400 >"$dir/.console"
+    else
+        # The main process never came so far: what its helpers said.
+        journalctl -q -o cat -n 30 -u "microvm-*@$vm.service" --no-pager 2>/dev/null | cut -c 1-400 >"$dir/.console"
+    fi
+    mv -f "$dir/.console" "$dir/console"
+}
+
+# outcome RESULT EXIT NUMBER: prepared here, published when the ledger has it.
+outcome() {
+    mkdir -p "$dir/result"
+    printf '%s\n%s\n%s\n' "$1" "$2" "$3" >"$dir/result/outcome"
+}
+
+# refuse WORD: nothing was touched.
+refuse() {
+    decide "undo.$1"
+    outcome refused 12 ''
+    publish
+}
+
+line() { sed -n "$2p" "$dir/result/$1" 2>/dev/null; }
+
+# append_line HEAD NUMBER RESULT REASON CHECKS CONSOLE: one line, under the ledger's
+# lock, never glued to a torn one.
+append_line() {
+    [ -n "$1" ] || return 0
+    exec 6>/run/deployvm/ledger.lock
+    flock -w 30 6
+    file=$base/ledger.jsonl
+    if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then echo >>"$file"; fi
+    printf '%s,"time":"%s","generation":%s,"result":"%s","reason":%s,"durations":{%s},"checks":[%s],"console_base64":"%s"}\n' \
+        "$1" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${2:-null}" "$3" "${4:-null}" "$(durations)" "$5" "$6" >>"$file"
+    sync -- "$file"
+    exec 6>&-
+}
+
+durations() {
+    d=$(downtime)
+    if [ -n "$d" ]; then printf '"downtime":%s,' "$d"; fi
+    printf '"total":%s' $(($(now) - $(kept began || echo 0)))
+}
+
+# ledger: this transaction's line, once.
+ledger() {
+    if [ -e "$base/ledger.jsonl" ] && grep -qF "{\"id\":\"$id\"," "$base/ledger.jsonl"; then return 0; fi
+    result=$(line outcome 1) number=$(line outcome 3)
+    case $result in
+    deployed | staged | unchanged) why=null ;;
+    *) why="\"$(reason)\"" ;;
+    esac
+    list=
+    for f in "$dir"/result/check-*; do
+        [ -e "$f" ] || continue
+        list="${list:+$list,}$(cat "$f")"
+    done
+    if [ -s "$dir/verdict.checks" ]; then list="${list:+$list,}$(cat "$dir/verdict.checks")"; fi
+    text=
+    if [ -s "$dir/console" ]; then text=$(base64 -w 0 <"$dir/console"); fi
+    append_line "$(p l_head)" "$number" "$result" "$why" "$list" "$text"
+}
+
+# publish: the outcome becomes visible, last of all; then the traces go.
+publish() {
+    printf '%s\n%s\n%s\n%s\n%s\n%s\n' "$(line outcome 1)" "$(line outcome 2)" "$(line outcome 3)" \
+        "$(decided)" "$(downtime)" "$(kept shutdown)" >"$dir/.outcome"
+    sync -- "$dir/.outcome"
+    mv -f "$dir/.outcome" "$dir/outcome"
+    step closed
+    unroot to
+    unroot from
+    unroot pending
+    rm -f -- "/run/deployvm/$vm.holder"
+    rm -rf -- "$dir/home"
+    disarm
+}

@@ -1,0 +1,261 @@
+# switch.sh: the way forward: record, adopt, stop, flip, start, prove, wait for the
+# verdict. Sourced by transaction.sh.
+
+# run: everything up to a decision. Decides by itself when something fails.
+run() {
+    mkdir -p "$dir/before" "$dir/result" || { refuse state-not-writable; exit 0; }
+    keep began "$(now)"
+    step locked
+    here=$(readlink -- "$vmdir/current") || here=
+    [ "$here" = "$(p expect)" ] || { refuse plan-outdated; exit 0; }
+    nix-store --check-validity "$to" 2>/dev/null || { refuse closure-missing; exit 0; }
+    record || { refuse state-not-writable; exit 0; }
+    arm || { refuse no-guard; exit 0; }
+    adopt
+    if [ "$how" = stage ]; then
+        decide commit.staged
+        return
+    fi
+    before_checks
+    watch_address
+    STARTED=$(now)
+    if ! stop_vm "$(kept stop_timeout)"; then fail stop-failed; return; fi
+    keep shutdown "$SHUTDOWN"
+    step stopped "$SHUTDOWN"
+    interrupted && return
+    if ! install_directory || ! point "$to"; then fail flip-failed; return; fi
+    step flipped
+    start_vm "$to" || { fail "$WHY"; return; }
+    step started "$PID"
+    trial || { fail "$WHY"; return; }
+    verdict
+}
+
+# fail WORD: on trial something went wrong.
+fail() {
+    console
+    if [ -n "$(p keep_failed)" ]; then decide "keep.$1"; else decide "undo.$1"; fi
+    step failed "$1"
+}
+
+# interrupted: whether somebody decided meanwhile.
+interrupted() { [ -n "$(decided)" ]; }
+
+# record: what is there now, before anything is touched.
+record() {
+    look
+    {
+        keep current "$(readlink -- "$vmdir/current" || :)" &&
+            keep booted "$(readlink -- "$vmdir/booted" || :)" &&
+            keep active "$ACTIVE" && keep sub "$SUB" && keep pid "$PID" && keep invocation "$INVOCATION" &&
+            keep stop_timeout "$(stop_timeout)"
+    } || return 1
+    if [ -d "$vmdir" ]; then keep directory yes; else keep directory no; fi
+    if [ -e "$vmdir/flake" ]; then keep flake yes; else keep flake no; fi
+    if [ -L "/nix/var/nix/gcroots/microvm/$vm" ]; then keep gcroots yes; else keep gcroots no; fi
+    # What ran is brought back and verified; what only tried to run may try again;
+    # what was stopped stays stopped.
+    case $ACTIVE:$PID in
+    active:0) keep was_up trying ;;
+    active:*) keep was_up yes ;;
+    activating:* | reloading:*) keep was_up trying ;;
+    *) keep was_up no ;;
+    esac
+    limit=$(($(now) + $(milliseconds "$(kept stop_timeout)") * 2 + $(milliseconds "$(p boot)") * 2 + $(milliseconds "$(p checks)") * 2 + $(milliseconds "$(p verdict)") + 60000))
+    keep limit "$limit"
+    root to "$to" || return 1
+    back=$(runner_to_restore)
+    case $back in /nix/store/*) root from "$back" || return 1 ;; esac
+    sync -- "$dir/before"/* "$dir/before" "$dir"
+    step recorded
+}
+
+# runner_to_restore: what an undo boots: what was booted, else what was staged.
+runner_to_restore() {
+    booted=$(kept booted)
+    if [ "$(kept was_up)" != no ] && [ -n "$booted" ]; then echo "$booted"; else kept current; fi
+}
+
+# stop_timeout: the unit's own, in seconds, rounded up; 90 when it has none.
+stop_timeout() {
+    systemctl show -p TimeoutStopUSec --value -- "$unit" | awk '
+        /infinity/ || NF == 0 { print 90; exit }
+        { s = 0
+          for (i = 1; i <= NF; i++) {
+              n = $i + 0
+              if ($i ~ /[0-9]ms$/) s += n / 1000
+              else if ($i ~ /[0-9]us$/) s += n / 1000000
+              else if ($i ~ /min$/) s += n * 60
+              else if ($i ~ /h$/) s += n * 3600
+              else if ($i ~ /[0-9]s$/) s += n
+          }
+          s = (s == int(s)) ? s : int(s) + 1
+          print (s < 1 ? 90 : s) }'
+}
+
+# arm: the guard that undoes when this process is killed.
+arm() {
+    systemd-run --quiet --collect --unit="deployvm-guard-$vm-$id" \
+        --on-active=5s --timer-property=OnUnitInactiveSec=5s --timer-property=AccuracySec=500ms \
+        --property=KillMode=process /bin/sh "$dir/transaction.sh" guard 2>"$dir/result/arm"
+}
+
+# install_directory: a VM that the hypervisor does not have gets its directory.
+install_directory() {
+    [ -d "$vmdir" ] && return 0
+    mkdir -m 0775 -- "$vmdir" && chown -- microvm:kvm "$vmdir" && chmod 0775 -- "$vmdir"
+}
+
+# ask_guest: starts the booted runner's own shutdown program, as the unit would, but
+# with its stdin held open: some runners only wait for the guest while it is.
+ask_guest() {
+    ask=$vmdir/booted/bin/microvm-shutdown
+    [ -x "$ask" ] || return 1
+    rm -f "$dir/hold" && mkfifo -m 0600 "$dir/hold" || return 1
+    user=$(systemctl show -p User --value -- "$unit")
+    group=$(systemctl show -p Group --value -- "$unit")
+    (
+        cd "$vmdir" || exit 1
+        exec 7<>"$dir/hold" 8>&- 9>&-
+        exec setpriv --reuid="${user:-microvm}" --regid="${group:-kvm}" --init-groups -- "$ask" <&7 7<&- >/dev/null 2>&1
+    ) &
+    ASKED=$!
+}
+
+# stop_vm SECONDS: asks the guest to shut down and waits so long for it, then ends it.
+# Sets SHUTDOWN to clean, killed or none. Fails when it will not go.
+stop_vm() {
+    SHUTDOWN=none ASKED=
+    look
+    old=$PID
+    if alive "$old"; then
+        step stopping "$1"
+        SHUTDOWN=killed
+        until=$(($(now) + $(milliseconds "$1")))
+        if ask_guest; then
+            while [ "$(now)" -lt "$until" ]; do
+                if ! alive "$old"; then SHUTDOWN=clean; break; fi
+                sleep 0.05
+            done
+        fi
+    fi
+    # Also cancels a restart that systemd has planned. The helpers are named so that
+    # their stop jobs are done, too, before they are started again.
+    # shellcheck disable=SC2086 # a list of unit names
+    systemctl stop -- "$unit" $helpers 2>/dev/null 8>&- 9>&- &
+    stopping=$!
+    if alive "$old"; then
+        sleep 1
+        if alive "$old"; then kill -s TERM "$old" 2>/dev/null; fi
+        tries=0
+        while alive "$old" && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
+        if alive "$old"; then kill -s KILL "$old" 2>/dev/null; fi
+    fi
+    tries=0
+    while kill -0 "$stopping" 2>/dev/null && [ $tries -lt 300 ]; do sleep 0.1; tries=$((tries + 1)); done
+    kill "$stopping" 2>/dev/null
+    wait "$stopping" 2>/dev/null
+    [ -n "$ASKED" ] && kill "$ASKED" 2>/dev/null
+    rm -f "$dir/hold"
+    look
+    ! alive "$old" && { [ "$ACTIVE" = inactive ] || [ "$ACTIVE" = failed ]; }
+}
+
+# start_vm RUNNER: starts the unit and sees that a process of that runner lives.
+# Sets WHY when it fails.
+start_vm() {
+    # shellcheck disable=SC2086 # a list of unit names
+    systemctl reset-failed -- "$unit" $helpers 2>/dev/null || :
+    STARTED=$(now)
+    timeout -k 5 "$(p boot)" systemctl start -- "$unit" 2>"$dir/result/start" 8>&- 9>&-
+    rc=$?
+    look
+    TRIAL_PID=$PID TRIAL_INVOCATION=$INVOCATION
+    keep trial_invocation "$INVOCATION"
+    if [ "$rc" = 124 ]; then WHY=start-timeout; return 1; fi
+    # The exit code proves nothing; the process does.
+    if [ "$ACTIVE" != active ] || [ "$PID" = 0 ]; then
+        WHY=process-exited
+        [ "$rc" = 0 ] || WHY=start-failed
+        return 1
+    fi
+    if [ "$(readlink -- "$vmdir/booted")" != "$1" ]; then WHY=booted-differs; return 1; fi
+}
+
+# steady: the same main process of the same invocation as at the start.
+steady() {
+    look
+    [ "$ACTIVE" = active ] && [ "$PID" = "$TRIAL_PID" ] && [ "$INVOCATION" = "$TRIAL_INVOCATION" ]
+}
+
+# runs_the_old RUNNER OLD: whether the process is provably OLD's and not RUNNER's.
+runs_the_old() {
+    [ -r "$2/bin/microvm-run" ] && [ -r "$1/bin/microvm-run" ] || return 1
+    tr '\0' '\n' <"/proc/$TRIAL_PID/cmdline" | grep -o '/nix/store/[0-9a-z]\{32\}-[-+._?=0-9a-zA-Z]*' |
+        sort -u >"$dir/result/cmdline"
+    [ -s "$dir/result/cmdline" ] || return 1
+    missing_in "$1" && ! missing_in "$2"
+}
+missing_in() {
+    while read -r path; do grep -qF -- "$path" "$1/bin/microvm-run" || return 0; done <"$dir/result/cmdline"
+    return 1
+}
+
+# tick: once per round of every waiting loop on trial. After the settle time,
+# `current` is pointed back at the old runner, so that a crash or a reboot before
+# the verdict boots the old one by itself.
+tick() {
+    steady || { WHY=process-exited; return 1; }
+    [ "$(kept trial)" = yes ] && return 0
+    [ "$(now)" -lt $((STARTED + $(milliseconds "$(p settle)"))) ] && return 0
+    old=$(runner_to_restore)
+    if [ -n "$old" ] && [ "$old" != "$to" ]; then
+        if runs_the_old "$to" "$old"; then WHY=old-runner-runs; return 1; fi
+        point "$old" || { WHY=flip-failed; return 1; }
+    fi
+    keep trial yes
+    step proven
+}
+
+# trial: until the guest is up, the checks hold and the settle time is over.
+trial() {
+    until=$((STARTED + $(milliseconds "$(p boot)")))
+    while :; do
+        tick || return 1
+        interrupted && return 0
+        up=yes
+        WHY=no-answer
+        taps || { up=; WHY=tap-missing; }
+        if [ -n "$up" ] && [ -n "$(p address)" ]; then ping_once "$(p address)" || up=; fi
+        [ -n "$up" ] && break
+        if [ "$(now)" -ge "$until" ]; then return 1; fi
+        sleep 0.1
+    done
+    keep answered yes
+    step booted $(($(now) - STARTED))
+    checks || return 1
+    while [ "$(kept trial)" != yes ]; do
+        tick || return 1
+        interrupted && return 0
+        sleep 0.1
+    done
+}
+
+# taps: every tap of the runner exists, is up and belongs to a bridge.
+taps() {
+    for tap in $(p taps); do
+        flags=$(cat "/sys/class/net/$tap/flags" 2>/dev/null) || return 1
+        [ $((flags & 1)) = 1 ] && [ -e "/sys/class/net/$tap/master" ] || return 1
+    done
+}
+
+# verdict: waits for the laptop. Without one, the deadline decides.
+verdict() {
+    step waiting "$(p verdict)"
+    until=$(($(now) + $(milliseconds "$(p verdict)")))
+    while ! interrupted; do
+        tick || { fail "$WHY"; return; }
+        if [ "$(now)" -ge "$until" ]; then console; decide undo.no-verdict; break; fi
+        sleep 0.05
+    done
+}

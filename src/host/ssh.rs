@@ -1,0 +1,150 @@
+//! The user's own OpenSSH: one multiplexed master per hypervisor (the `openssh`
+//! crate starts and watches it), and fresh connections that do not use it.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder};
+
+use crate::error::{Aftermath, Failure, Result};
+use crate::model::address::Address;
+use crate::model::argv::Argv;
+
+/// An open connection to a hypervisor.
+#[derive(Debug)]
+pub struct Ssh {
+    user: Option<String>,
+    host: String,
+    port: Option<u16>,
+    session: Session,
+    socket: Utf8PathBuf,
+    /// Private and short: socket paths have at most 108 bytes.
+    _directory: tempfile::TempDir,
+}
+
+/// Seconds to wait for a connection.
+const CONNECT_SECONDS: u64 = 15;
+
+impl Ssh {
+    /// Opens the master connection. Host keys are checked strictly; the user's
+    /// configuration, agent, jump hosts and known hosts apply.
+    ///
+    /// # Errors
+    /// Exit 11, with what to do, when the host cannot be reached or does not let us in.
+    pub async fn connect(user: Option<String>, host: String, port: Option<u16>) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("dvm-").tempdir_in("/tmp").map_err(|e| {
+            Failure::new(Aftermath::Unreachable, format!("cannot make a private directory in /tmp: {e}"))
+        })?;
+        let mut builder = SessionBuilder::default();
+        builder
+            // The default would add unknown keys without asking.
+            .known_hosts_check(KnownHosts::Strict)
+            .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
+            // Three of these without an answer and the link counts as dead.
+            .server_alive_interval(Duration::from_secs(5))
+            // The master does not outlive us for long, whatever happens to us.
+            .control_persist(ControlPersist::IdleFor(NonZeroUsize::MIN.saturating_add(9)))
+            .control_directory(directory.path());
+        if let Some(user) = &user {
+            builder.user(user.clone());
+        }
+        if let Some(port) = port {
+            builder.port(port);
+        }
+        let session = builder.connect(&host).await.map_err(|e| explain(&host, port, &e))?;
+        let socket = Utf8PathBuf::from_path_buf(session.control_socket().to_path_buf())
+            .map_err(|_| Failure::bug("the control socket's path is not UTF-8"))?;
+        Ok(Self { user, host, port, session, socket, _directory: directory })
+    }
+
+    /// A remote command over the master connection. Port 9 keeps ssh from opening a
+    /// connection of its own when the master has gone.
+    pub fn command(&self, command: &str) -> Argv {
+        Argv::new("ssh")
+            .args(["-S", self.socket.as_str(), "-o", "BatchMode=yes", "-T", "-p", "9", "--", "none"])
+            .arg(command)
+    }
+
+    /// A remote command over a connection of its own: whether this one can be made is
+    /// what the verdict asks, so the user's multiplexing must not fake it.
+    pub fn fresh_command(&self, command: &str) -> Argv {
+        let mut argv = Argv::new("ssh").args([
+            "-o",
+            "ControlMaster=no",
+            "-o",
+            "ControlPath=none",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            "ConnectTimeout=15",
+            "-o",
+            "ServerAliveInterval=5",
+            "-T",
+        ]);
+        if let Some(user) = &self.user {
+            argv = argv.args(["-l", user]);
+        }
+        if let Some(port) = self.port {
+            argv = argv.args(["-p".to_owned(), port.to_string()]);
+        }
+        argv.args(["--", &self.host]).arg(command)
+    }
+
+    /// What `nix copy` needs to use this connection: the store's URL and NIX_SSHOPTS.
+    /// The URL has no port, which only Nix 2.34 understands; the socket knows it.
+    pub fn store(&self) -> (String, String) {
+        let user = self.user.as_ref().map(|u| format!("{u}@")).unwrap_or_default();
+        // Brackets, or an IPv6 address reads as host and port.
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        (format!("ssh-ng://{user}{host}"), format!("-o ControlPath={} -o BatchMode=yes", self.socket))
+    }
+
+    /// Ends the master connection.
+    pub async fn close(self) {
+        // It may have died already; then there is nothing to close.
+        let _ = self.session.close().await;
+    }
+}
+
+/// A connection error as a sentence, with what to do.
+fn explain(host: &str, port: Option<u16>, error: &openssh::Error) -> Failure {
+    let text = match error {
+        openssh::Error::Connect(e) | openssh::Error::Master(e) => e.to_string(),
+        other => other.to_string(),
+    };
+    let address = Address::Ssh { user: None, host: host.to_owned(), port };
+    let at = port.map(|p| format!("-p {p} ")).unwrap_or_default();
+    let (what, help) = if text.contains("Host key verification failed") || text.contains("host key") {
+        if text.contains("CHANGED") || text.contains("has changed") {
+            (
+                format!("the host key of {address} is not the one in known_hosts"),
+                format!(
+                    "find out why before anything else; if the machine was reinstalled: ssh-keygen -R {host}"
+                ),
+            )
+        } else {
+            (
+                format!("the host key of {address} is not known"),
+                format!("connect once by hand and compare the fingerprint: ssh {at}{host}"),
+            )
+        }
+    } else if text.contains("Permission denied") || text.contains("Too many authentication failures") {
+        (
+            format!("{address} does not accept your key"),
+            format!("see that this works without a password: ssh -o BatchMode=yes {at}{host} true"),
+        )
+    } else if text.contains("Could not resolve") {
+        (
+            format!("there is no host called {host}"),
+            "check the address given with -H or in the settings".to_owned(),
+        )
+    } else if text.contains("No such file or directory") {
+        ("ssh was not found on PATH".to_owned(), "install OpenSSH's client".to_owned())
+    } else {
+        (format!("cannot reach {address}"), format!("see that this works: ssh {at}{host} true"))
+    };
+    Failure::new(Aftermath::Unreachable, what).output(&text).help(help)
+}

@@ -1,0 +1,129 @@
+//! Tests of `decide`: one row of contract 3.4 after the other.
+
+use super::*;
+use crate::model::observed::Unit;
+
+const OLD: &str = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-microvm-qemu-vm1";
+const NEW: &str = "/nix/store/1123456789abcdfghijklmnpqrsvwxyz-microvm-qemu-vm1";
+
+fn found(current: &str, booted: Option<&str>, active: &str) -> Found {
+    Found {
+        current: Some(current.to_owned()),
+        booted: booted.map(str::to_owned),
+        flake: None,
+        mode: Mode::Imperative,
+        autostart: true,
+        unit: Unit {
+            active: active.to_owned(),
+            main_pid: (active == "active").then_some(42),
+            ..Unit::default()
+        },
+        running: None,
+        current_valid: true,
+        booted_valid: booted.is_some(),
+        generations: Vec::new(),
+        generation: None,
+        generation_times: Vec::new(),
+        pins: Vec::new(),
+        locked: None,
+        mem: None,
+    }
+}
+
+fn plan_for(found: Option<Found>, choices: Choices) -> Move {
+    let vm: VmName = "vm1".parse().unwrap();
+    let mut observed = Observed::default();
+    observed.host.store_free = u64::MAX;
+    observed.host.state_free = u64::MAX;
+    observed.vms.extend(found.map(|f| (vm.clone(), f)));
+    let wish = Wish {
+        vm,
+        runner: NEW.parse().unwrap(),
+        wanted: None,
+        settings: VmSettings::default(),
+        checks: Vec::new(),
+        flake: None,
+    };
+    decide("hv", &[wish], &observed, &BTreeMap::new(), choices).moves.remove(0)
+}
+
+fn how(found: Option<Found>, choices: Choices) -> How {
+    plan_for(found, choices).how
+}
+
+#[test]
+fn restart_exactly_when_what_is_booted_differs() {
+    let none = Choices::default();
+    assert_eq!(how(None, none), How::Install);
+    assert_eq!(how(Some(found(NEW, Some(NEW), "active")), none), How::Keep);
+    assert_eq!(how(Some(found(OLD, Some(OLD), "active")), none), How::Restart);
+    assert_eq!(how(Some(found(NEW, Some(OLD), "active")), none), How::Restart, "stale");
+    assert_eq!(how(Some(found(OLD, Some(NEW), "active")), none), How::Stage, "only the link");
+}
+
+#[test]
+fn what_really_runs_wins_over_booted() {
+    let mut liar = found(NEW, Some(NEW), "active");
+    liar.running = Some(OLD.parse().unwrap());
+    assert_eq!(how(Some(liar), Choices::default()), How::Restart);
+}
+
+#[test]
+fn stopped_stays_stopped_unless_asked() {
+    assert_eq!(how(Some(found(OLD, None, "inactive")), Choices::default()), How::Stage);
+    assert_eq!(how(Some(found(NEW, None, "inactive")), Choices::default()), How::Keep);
+    let start = Choices { start: true, ..Choices::default() };
+    assert_eq!(how(Some(found(OLD, None, "inactive")), start), How::Restart);
+    assert_eq!(how(Some(found(NEW, None, "inactive")), start), How::Restart);
+}
+
+#[test]
+fn a_crash_loop_is_mended_by_another_runner() {
+    assert_eq!(how(Some(found(OLD, Some(OLD), "activating")), Choices::default()), How::Restart);
+    assert_eq!(how(Some(found(NEW, Some(NEW), "activating")), Choices::default()), How::Keep);
+}
+
+#[test]
+fn without_restart_it_is_only_staged() {
+    let choices = Choices { no_restart: true, ..Choices::default() };
+    let movement = plan_for(Some(found(OLD, Some(OLD), "active")), choices);
+    assert_eq!(movement.how, How::Stage);
+    assert!(movement.notes[0].contains("the next start, or crash, of this VM boots the new generation"));
+}
+
+#[test]
+fn host_owned_and_locked_are_refused() {
+    let mut owned = found(OLD, Some(OLD), "active");
+    owned.mode = Mode::HostOwned;
+    assert!(matches!(how(Some(owned), Choices::default()), How::Refuse(_)));
+    let mut locked = found(OLD, Some(OLD), "active");
+    locked.locked = Some("alice@laptop since noon".to_owned());
+    assert!(matches!(how(Some(locked), Choices::default()), How::Refuse(why) if why.contains("alice@laptop")));
+}
+
+#[test]
+fn what_runs_unnumbered_is_adopted_first() {
+    let movement = plan_for(Some(found(OLD, Some(OLD), "active")), Choices::default());
+    assert_eq!(movement.adopt, [("booted".to_owned(), OLD.parse().unwrap())]);
+    assert_eq!(movement.from, Some(OLD.parse().unwrap()));
+}
+
+#[test]
+fn no_room_is_seen_before_copying() {
+    let vm: VmName = "vm1".parse().unwrap();
+    let wish = Wish {
+        vm,
+        runner: NEW.parse().unwrap(),
+        wanted: None,
+        settings: VmSettings::default(),
+        checks: Vec::new(),
+        flake: None,
+    };
+    let closure = Closure { paths: [(NEW.parse().unwrap(), 500 << 20)].into() };
+    let mut observed = Observed::default();
+    observed.host.store_free = 100 << 20;
+    observed.host.state_free = u64::MAX;
+    let closures = [(NEW.parse().unwrap(), closure)].into();
+    let plan = decide("hv", &[wish], &observed, &closures, Choices::default());
+    assert!(plan.impossible[0].contains("100 MiB free"), "{:?}", plan.impossible);
+}

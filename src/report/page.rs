@@ -1,0 +1,158 @@
+//! What a text is written on: how wide it is and whether it takes colours. All
+//! measuring, cutting, wrapping and painting of text happens here.
+
+use anstyle::{AnsiColor, Style};
+use console::{measure_text_width, truncate_str};
+
+/// Where a text goes. Nothing here looks at the real terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// Columns; `None` where nothing may be cut, such as in a file.
+    pub width: Option<usize>,
+    /// Whether colours are wanted.
+    pub colour: bool,
+}
+
+/// What a text means; the colour follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tone {
+    /// Nothing in particular.
+    #[default]
+    Plain,
+    /// Well, or added.
+    Good,
+    /// Failed, or removed.
+    Bad,
+    /// To be looked at.
+    Warn,
+    /// Of little interest.
+    Dim,
+    /// The name of the thing.
+    Strong,
+}
+
+impl Tone {
+    fn style(self) -> Style {
+        let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+        match self {
+            Self::Plain => Style::new(),
+            Self::Good => colour(AnsiColor::Green),
+            Self::Bad => colour(AnsiColor::Red),
+            Self::Warn => colour(AnsiColor::Yellow),
+            Self::Dim => Style::new().dimmed(),
+            Self::Strong => Style::new().bold(),
+        }
+    }
+}
+
+impl Page {
+    /// A page that cuts nothing and knows no colours.
+    pub const PLAIN: Self = Self { width: None, colour: false };
+
+    /// The text in the colour of its tone, if there are colours.
+    pub fn paint(self, tone: Tone, text: &str) -> String {
+        if !self.colour || tone == Tone::Plain || text.is_empty() {
+            return text.to_owned();
+        }
+        let style = tone.style();
+        format!("{style}{text}{style:#}")
+    }
+
+    /// The line, with `…` at its end if it was too long.
+    pub fn cut(self, line: &str) -> String {
+        match self.width {
+            Some(width) => cut(line, width),
+            None => line.to_owned(),
+        }
+    }
+
+    /// Words in lines that fit; every line but the first begins with `indent`
+    /// spaces. Words are never broken, and no line is begun within backticks, so
+    /// that a command can be copied.
+    pub fn wrap(self, first: &str, text: &str, indent: usize) -> String {
+        let Some(width) = self.width else { return format!("{first}{text}") };
+        let mut lines = vec![first.to_owned()];
+        let mut used = measure_text_width(first);
+        let mut fresh = true;
+        for word in words(text) {
+            let wide = measure_text_width(&word);
+            if !fresh && used + 1 + wide > width {
+                lines.push(" ".repeat(indent));
+                (used, fresh) = (indent, true);
+            }
+            if let Some(line) = lines.last_mut() {
+                if !fresh {
+                    line.push(' ');
+                }
+                line.push_str(&word);
+            }
+            used += wide + usize::from(!fresh);
+            fresh = false;
+        }
+        lines.join("\n")
+    }
+}
+
+/// The text, with `…` at its end if it has more than `width` columns.
+pub fn cut(text: &str, width: usize) -> String {
+    truncate_str(text, width, "…").into_owned()
+}
+
+/// Columns that a text takes on a terminal, colours not counted.
+pub fn columns(text: &str) -> usize {
+    measure_text_width(text)
+}
+
+/// Words, where a text within backticks is one word.
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut quoted = false;
+    for word in text.split_whitespace() {
+        match words.last_mut() {
+            Some(last) if quoted => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+        quoted ^= word.matches('`').count() % 2 == 1;
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NARROW: Page = Page { width: Some(20), colour: false };
+
+    #[test]
+    fn wraps_between_words_and_keeps_commands_whole() {
+        assert_eq!(
+            NARROW.wrap("note: ", "one two three four five", 6),
+            "note: one two three\n      four five"
+        );
+        assert_eq!(NARROW.wrap("", "type `deployvm push vm1 --start` again", 0), {
+            "type\n`deployvm push vm1 --start`\nagain"
+        });
+        assert_eq!(Page::PLAIN.wrap("x: ", "a b", 3), "x: a b");
+    }
+
+    #[test]
+    fn cuts_by_columns_and_leaves_no_colour_open() {
+        let page = Page { width: Some(4), colour: true };
+        assert_eq!(page.cut(&page.paint(Tone::Good, "日本語")), "\u{1b}[32m日…\u{1b}[0m");
+        assert_eq!(columns("日本"), 4);
+        assert_eq!(Page::PLAIN.paint(Tone::Bad, "x"), "x");
+    }
+
+    proptest! {
+        #[test]
+        fn no_wrapped_line_is_too_wide(text in "([a-zé]{1,12} ?){0,12}", indent in 0_usize..8) {
+            for line in NARROW.wrap("", &text, indent).lines() {
+                prop_assert!(columns(line) <= 20 || !line.trim().contains(' '));
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Sends closures to the hypervisor: holds them there by pending roots first, so that
+//! no garbage collection takes them, then `nix copy` over the open connection.
+
+use crate::error::{Aftermath, Failure, Result};
+use crate::host::{Host, process, script};
+use crate::model::event::{Event, Events};
+use crate::model::name::TransactionId;
+use crate::model::plan::Move;
+use crate::model::store_path::StorePath;
+use crate::tool::nix;
+
+/// A move whose closure is on the hypervisor. Only this room makes one.
+#[derive(Debug)]
+pub struct Copied {
+    /// The move.
+    pub movement: Move,
+    _made_here: (),
+}
+
+/// Sends what the moves need, all in one `nix copy`.
+///
+/// # Errors
+/// 12 when the hypervisor cannot hold the paths, 20 when copying failed.
+pub async fn copy(
+    host: &Host,
+    push: &TransactionId,
+    moves: Vec<Move>,
+    events: &Events,
+) -> Result<Vec<Copied>> {
+    let mut paths: Vec<StorePath> = moves.iter().map(|m| m.to.clone()).collect();
+    paths.sort();
+    paths.dedup();
+    if !paths.is_empty() {
+        pend(host, push, &paths).await?;
+        send(host, &paths, events).await?;
+    }
+    Ok(already_there(moves))
+}
+
+/// For moves whose closures are on the hypervisor anyway, such as a rollback's; the
+/// transaction itself checks that they are valid.
+pub fn already_there(moves: Vec<Move>) -> Vec<Copied> {
+    moves.into_iter().map(|movement| Copied { movement, _made_here: () }).collect()
+}
+
+async fn pend(host: &Host, push: &TransactionId, paths: &[StorePath]) -> Result<()> {
+    let mut args = vec![push.to_string()];
+    args.extend(paths.iter().map(ToString::to_string));
+    let reply = host.script(script::PEND, &args).await?;
+    if reply.code != 0 {
+        return Err(Failure::new(
+            Aftermath::Refused,
+            "cannot make garbage collector roots on the hypervisor",
+        )
+        .help("see whether /nix/var is full or read-only there: df -h /nix/var"));
+    }
+    Ok(())
+}
+
+/// Lets go of what [`copy`] held: by now profiles and links hold it.
+///
+/// # Errors
+/// Exit 11 when the hypervisor cannot be asked.
+pub async fn unpend(host: &Host, push: &TransactionId) -> Result<()> {
+    host.script(script::UNPEND, &[push.to_string()]).await.map(|_| ())
+}
+
+async fn send(host: &Host, paths: &[StorePath], events: &Events) -> Result<()> {
+    let Some((url, ssh_options)) = host.store() else { return Ok(()) };
+    events.send(Event::Phase { name: "copy", total: None });
+    let argv = nix::copy::to(&url, &ssh_options, paths);
+    let mut progress = nix::copy::Progress::default();
+    let mut output =
+        process::watch(&argv, |_| (), |line| progress.line(line).into_iter().for_each(|e| events.send(e)))
+            .await?;
+    // Nix 2.8 on the other side trips over copies that share missing paths (nix-facts 3).
+    if !output.ok() && output.errors().contains("not an absolute path: 'nix-archive-1'") {
+        output = process::run(&argv).await?;
+    }
+    if output.ok() {
+        return Ok(());
+    }
+    Err(nix::copy::failure(&output.errors()).after(Aftermath::StoreOnly))
+}

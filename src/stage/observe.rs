@@ -1,0 +1,83 @@
+//! Looks at a hypervisor: everything that a plan needs, in one remote call.
+
+use crate::error::{Aftermath, Failure, Result};
+use crate::host::{Host, script};
+use crate::model::closure::Closure;
+use crate::model::name::VmName;
+use crate::model::observed::Observed;
+use crate::model::store_path::StorePath;
+use crate::tool::{closure, events, observation};
+
+/// Where microvm.nix keeps its VMs.
+pub const STATE_DIR: &str = "/var/lib/microvms";
+
+/// How much of the ledger's end one look brings along, in bytes.
+const LEDGER_BYTES: u32 = 1 << 20;
+
+/// Looks. For each VM given with the runner that is wanted, the closure of what it has
+/// comes along when it differs.
+///
+/// # Errors
+/// Exit 11 when the hypervisor cannot be asked, or lacks what a deployment needs.
+pub async fn observe(host: &Host, wanted: &[(VmName, StorePath)]) -> Result<Observed> {
+    let mut args = vec![STATE_DIR.to_owned(), LEDGER_BYTES.to_string()];
+    for (vm, runner) in wanted {
+        args.extend([vm.to_string(), runner.to_string()]);
+    }
+    let reply = host.script(script::OBSERVE, &args).await?;
+    let observed = observation::parse(&reply.fields);
+    let facts = &observed.host;
+    if facts.nix.is_none() {
+        return Err(Failure::new(Aftermath::Unreachable, format!("there is no Nix on {}", facts.name)).help(
+            "looked in /run/current-system/sw/bin, /nix/var/nix/profiles/default/bin and the usual places; \
+             an error such as `nix-daemon: command not found` has the same cause",
+        ));
+    }
+    if !facts.root {
+        return Err(Failure::new(Aftermath::Unreachable, format!("not root on {}", facts.name))
+            .help("deployvm needs root on the hypervisor for now: use -H root@HOST"));
+    }
+    if facts.systemd < 252 {
+        let found = facts.systemd;
+        return Err(Failure::new(Aftermath::Unreachable, format!("{} has systemd {found}", facts.name))
+            .help("deployvm needs systemd 252 or later there"));
+    }
+    if !facts.missing.is_empty() {
+        let missing = facts.missing.join(", ");
+        return Err(Failure::new(Aftermath::Unreachable, format!("{} lacks {missing}", facts.name))
+            .help("every NixOS host has these; on another system install them"));
+    }
+    Ok(observed)
+}
+
+/// The closures of store paths on the hypervisor; a path that is not there is left out.
+///
+/// # Errors
+/// Exit 11 when the hypervisor cannot be asked.
+pub async fn closures(host: &Host, paths: &[StorePath]) -> Result<Vec<(StorePath, Closure)>> {
+    let args: Vec<String> = paths.iter().map(ToString::to_string).collect();
+    let reply = host.script(script::CLOSURES, &args).await?;
+    let pairs = reply.fields.chunks_exact(2);
+    Ok(pairs
+        .filter_map(|pair| match pair {
+            [path, listing] => Some((path.parse().ok()?, closure::parse_listing(listing)?)),
+            _ => None,
+        })
+        .collect())
+}
+
+/// Ends every transaction that a reboot or a crash of the hypervisor left open.
+/// Returns what became of each: its id and its outcome, if it has one now.
+///
+/// # Errors
+/// Exit 11 when the hypervisor cannot be asked.
+pub async fn close_open(host: &Host) -> Result<Vec<(String, Option<events::Recorded>)>> {
+    let reply = host.script(script::CLOSE, &[]).await?;
+    let pairs = reply.fields.chunks_exact(2);
+    Ok(pairs
+        .filter_map(|pair| match pair {
+            [id, outcome] => Some((id.clone(), events::parse_outcome(outcome))),
+            _ => None,
+        })
+        .collect())
+}

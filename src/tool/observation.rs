@@ -1,0 +1,243 @@
+//! Takes the answer of `observe.sh` apart: fields, key and value in turn.
+
+use std::collections::BTreeMap;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+
+use crate::error::last_lines;
+use crate::model::ledger::Entry;
+use crate::model::name::VmName;
+use crate::model::observed::{Found, HostFacts, Mode, Observed, OpenTransaction, Unit};
+use crate::model::store_path::StorePath;
+use crate::tool::closure::parse_listing;
+use crate::tool::systemd::parse_units;
+
+/// What belongs to one VM, as text.
+type Values = Vec<(String, String)>;
+
+/// Parses the fields of one look. What makes no sense is left out; a VM that is
+/// missing here is one whose state cannot be told.
+pub fn parse(fields: &[String]) -> Observed {
+    let mut host: Values = Vec::new();
+    let mut vms: Vec<(VmName, Values)> = Vec::new();
+    let mut observed = Observed::default();
+    let mut fields = fields.iter();
+    let mut in_vm = false;
+    while let (Some(key), Some(value)) = (fields.next(), fields.next()) {
+        match key.as_str() {
+            "vm" => {
+                if let Ok(name) = value.parse() {
+                    vms.push((name, Vec::new()));
+                    in_vm = true;
+                }
+            }
+            "odd" => observed.odd_names.push(value.clone()),
+            "invalid" | "transaction" | "ledger" => {
+                in_vm = false;
+                host.push((key.clone(), value.clone()));
+            }
+            "closure" => {
+                let listing = fields.next().map(String::as_str).unwrap_or_default();
+                if let (Ok(path), Some(closure)) = (value.parse(), parse_listing(listing)) {
+                    observed.closures.insert(path, closure);
+                }
+            }
+            _ => match vms.last_mut().filter(|_| in_vm) {
+                Some((_, values)) => values.push((key.clone(), value.clone())),
+                None => host.push((key.clone(), value.clone())),
+            },
+        }
+    }
+    observed.host = host_facts(&host);
+    let uptime = get(&host, "uptime").parse().unwrap_or_default();
+    let units = parse_units(get(&host, "units"), uptime);
+    let invalid: Vec<&str> = get(&host, "invalid").lines().collect();
+    let autostart: Vec<&str> = get(&host, "autostart").split_whitespace().collect();
+    observed.open = all(&host, "transaction").filter_map(open_transaction).collect();
+    observed.ledger = parse_ledger(get(&host, "ledger"));
+    for (name, values) in vms {
+        let unit = units.get(&name).cloned().unwrap_or_default();
+        let starts = autostart.contains(&name.unit().as_str());
+        let found = found(&values, unit, starts, &invalid);
+        observed.vms.insert(name, found);
+    }
+    observed
+}
+
+/// Parses ledger lines; a torn or foreign line is passed over.
+pub fn parse_ledger(text: &str) -> Vec<Entry> {
+    text.lines().filter_map(parse_entry).collect()
+}
+
+fn parse_entry(line: &str) -> Option<Entry> {
+    let mut entry: Entry = serde_json::from_str(line).ok()?;
+    let console = entry.console_base64.take().and_then(|text| BASE64_STANDARD.decode(text).ok());
+    if let Some(console) = console {
+        entry.console = last_lines(&String::from_utf8_lossy(&console), 30);
+    }
+    Some(entry)
+}
+
+fn get<'a>(values: &'a Values, key: &str) -> &'a str {
+    values.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str()).unwrap_or_default()
+}
+
+fn all<'a>(values: &'a Values, key: &'a str) -> impl Iterator<Item = &'a str> {
+    values.iter().filter(move |(k, _)| k == key).map(|(_, v)| v.as_str())
+}
+
+fn text(values: &Values, key: &str) -> Option<String> {
+    Some(get(values, key)).filter(|v| !v.is_empty()).map(str::to_owned)
+}
+
+fn host_facts(host: &Values) -> HostFacts {
+    let kib = |key| get(host, key).parse::<u64>().unwrap_or_default();
+    let devices = all(host, "device").filter_map(|line| {
+        let (name, master) = line.split_once(' ')?;
+        Some((name.to_owned(), Some(master.to_owned()).filter(|m| !m.is_empty())))
+    });
+    HostFacts {
+        name: get(host, "host").to_owned(),
+        system: match get(host, "machine") {
+            "" => String::new(),
+            "arm64" => "aarch64-linux".to_owned(),
+            machine => format!("{machine}-linux"),
+        },
+        nix: text(host, "nix"),
+        systemd: get(host, "systemd")
+            .split_whitespace()
+            .nth(1)
+            .and_then(|v| v.parse().ok())
+            .unwrap_or_default(),
+        root: get(host, "uid") == "0",
+        store_free: kib("store_free").saturating_mul(1024),
+        state_free: kib("state_free").saturating_mul(1024),
+        memory_available_kib: kib("memory"),
+        bridges: all(host, "bridge").map(str::to_owned).collect(),
+        devices: devices.collect::<BTreeMap<_, _>>(),
+        missing: get(host, "missing").split_whitespace().map(str::to_owned).collect(),
+    }
+}
+
+fn open_transaction(line: &str) -> Option<OpenTransaction> {
+    let mut words = line.split(' ');
+    let id = words.next()?.to_owned();
+    let alive = words.next()? == "yes";
+    Some(OpenTransaction { id, alive, vm: words.next()?.to_owned() })
+}
+
+fn found(values: &Values, unit: Unit, autostart: bool, invalid: &[&str]) -> Found {
+    let (current, booted) = (text(values, "current"), text(values, "booted"));
+    let valid = |path: &Option<String>| match path {
+        Some(path) => path.parse::<StorePath>().is_ok() && !invalid.contains(&path.as_str()),
+        None => false,
+    };
+    let mut generations: Vec<(u64, u64, StorePath)> =
+        all(values, "generation").filter_map(generation).collect();
+    generations.sort();
+    let profile = get(values, "profile").strip_suffix("-link").and_then(|p| p.rsplit_once('-'));
+    let mut pins: Vec<u64> = all(values, "pin").filter_map(|p| p.parse().ok()).collect();
+    pins.sort_unstable();
+    Found {
+        flake: text(values, "flake").map(|f| f.trim().to_owned()),
+        mode: match get(values, "mode") {
+            "host-owned" => Mode::HostOwned,
+            "update-flake" => Mode::UpdateFlake,
+            _ => Mode::Imperative,
+        },
+        autostart,
+        running: running(values, &unit),
+        current_valid: valid(&current),
+        booted_valid: valid(&booted),
+        generation: profile.and_then(|(_, n)| n.parse().ok()),
+        generation_times: generations.iter().map(|g| g.1).collect(),
+        generations: generations.into_iter().map(|(n, _, path)| (n, path)).collect(),
+        pins,
+        locked: values.iter().find(|(k, _)| k == "locked").map(|(_, v)| v.trim().to_owned()),
+        mem: memory(get(values, "cmdline")),
+        current,
+        booted,
+        unit,
+    }
+}
+
+fn generation(line: &str) -> Option<(u64, u64, StorePath)> {
+    let mut words = line.splitn(3, ' ');
+    let number = words.next()?.parse().ok()?;
+    let time = words.next()?.parse().ok()?;
+    Some((number, time, words.next()?.parse().ok()?))
+}
+
+/// Which runner the main process is: the record of the transaction that started it,
+/// while process, invocation and start time all match; otherwise the runner whose
+/// `microvm-run` has every store path and the memory, vcpu and tap arguments of the
+/// process; otherwise nobody can tell.
+fn running(values: &Values, unit: &Unit) -> Option<StorePath> {
+    let pid = unit.main_pid.filter(|_| unit.active == "active")?;
+    let (process, ticks) = get(values, "process").split_once(' ')?;
+    let record: Vec<&str> = get(values, "record").split_whitespace().collect();
+    if let [runner, recorded_pid, invocation, recorded_ticks] = record[..] {
+        let same = recorded_pid == process && process == pid.to_string();
+        if same && invocation == unit.invocation && recorded_ticks == ticks {
+            return runner.parse().ok();
+        }
+    }
+    let arguments: Vec<&str> = get(values, "cmdline").lines().collect();
+    let candidates = [("booted", "run_booted"), ("current", "run_current")];
+    let matching = candidates.iter().filter(|(_, script)| explains(get(values, script), &arguments));
+    let paths: Vec<&str> = matching.map(|(link, _)| get(values, link)).collect();
+    match paths[..] {
+        // Both explain it equally well: only `booted` was started by systemd.
+        [first, ..] => first.parse().ok(),
+        [] => None,
+    }
+}
+
+/// Whether this `microvm-run` could have become a process with these arguments.
+fn explains(script: &str, arguments: &[&str]) -> bool {
+    let words: Vec<&str> = script.split(|c: char| c.is_whitespace() || "'\"".contains(c)).collect();
+    let paths: Vec<&str> = arguments.iter().flat_map(|a| store_paths(a)).collect();
+    let telling = |a: &&&str| a.contains("ifname=") || a.contains("tap=") || is_memory_or_cpu(arguments, a);
+    !paths.is_empty()
+        && paths.iter().all(|p| script.contains(p))
+        && arguments.iter().filter(telling).all(|a| words.contains(a))
+}
+
+/// Whether an argument follows `-m`, `-smp`, `--memory` or `--cpus`.
+fn is_memory_or_cpu(arguments: &[&str], argument: &&&str) -> bool {
+    arguments.windows(2).any(|pair| match pair {
+        [flag, value] => matches!(*flag, "-m" | "-smp" | "--memory" | "--cpus") && value == *argument,
+        _ => false,
+    })
+}
+
+fn store_paths(text: &str) -> Vec<&str> {
+    text.match_indices("/nix/store/")
+        .filter_map(|(start, _)| {
+            let rest = text.get(start..)?;
+            let name = rest.get("/nix/store/".len()..)?;
+            let end = name
+                .find(|c: char| !c.is_ascii_alphanumeric() && !"+-._?=".contains(c))
+                .unwrap_or(name.len());
+            rest.get(..end + "/nix/store/".len())
+        })
+        .collect()
+}
+
+/// MiB of a QEMU command line (`-m 96`, `-m 512M`), if it says so.
+fn memory(cmdline: &str) -> Option<u64> {
+    let arguments: Vec<&str> = cmdline.lines().collect();
+    let value = arguments.windows(2).find_map(|pair| match pair {
+        ["-m", value] => Some(*value),
+        _ => None,
+    })?;
+    let value = value.split(',').next()?.trim_start_matches("size=");
+    if let Some(gib) = value.strip_suffix('G') {
+        return gib.parse::<u64>().ok().map(|g| g.saturating_mul(1024));
+    }
+    value.strip_suffix('M').unwrap_or(value).parse().ok()
+}
+
+#[cfg(test)]
+#[path = "observation_tests.rs"]
+mod tests;

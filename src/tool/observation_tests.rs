@@ -1,0 +1,84 @@
+//! Tests of the parser in `observation.rs`.
+
+use super::*;
+use proptest::prelude::*;
+
+const OLD: &str = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-microvm-qemu-vm1";
+const NEW: &str = "/nix/store/1123456789abcdfghijklmnpqrsvwxyz-microvm-qemu-vm1";
+const KERNEL: &str = "/nix/store/2123456789abcdfghijklmnpqrsvwxyz-linux-6.6";
+
+fn fields(pairs: &[(&str, &str)]) -> Vec<String> {
+    pairs.iter().flat_map(|(k, v)| [(*k).to_owned(), (*v).to_owned()]).collect()
+}
+
+fn look(record: &str) -> Observed {
+    let units =
+        "Id=microvm@vm1.service\nActiveState=active\nSubState=running\nMainPID=42\nInvocationID=abc\n";
+    let cmdline = format!("qemu\n-m\n96\n-kernel\n{KERNEL}/bzImage");
+    let run = format!("exec qemu -m 96 -kernel {KERNEL}/bzImage");
+    let other = format!("exec qemu -m 128 -kernel {KERNEL}/bzImage");
+    parse(&fields(&[
+        ("host", "hv"),
+        ("machine", "x86_64"),
+        ("uid", "0"),
+        ("store_free", "1000"),
+        ("uptime", "100.0"),
+        ("bridge", "br0"),
+        ("device", "tap1 br0"),
+        ("device", "lo "),
+        ("autostart", "microvm@vm1.service"),
+        ("units", units),
+        ("odd", "a b"),
+        ("vm", "vm1"),
+        ("current", NEW),
+        ("booted", OLD),
+        ("mode", "imperative"),
+        ("generation", &format!("2 20 {NEW}")),
+        ("generation", &format!("1 10 {OLD}")),
+        ("profile", "vm1-2-link"),
+        ("process", "42 777"),
+        ("cmdline", &cmdline),
+        ("record", record),
+        ("run_current", &other),
+        ("run_booted", &run),
+        ("invalid", OLD),
+        ("transaction", "20-vm1 no vm1"),
+        ("ledger", "{\"id\":\"a\",\"vm\":\"vm1\",\"future\":1}\n{\"id\":\"b\",\"vm"),
+    ]))
+}
+
+#[test]
+fn one_look_has_everything() {
+    let observed = look("");
+    let vm1 = &observed.vms[&"vm1".parse().unwrap()];
+    assert_eq!(observed.host.system, "x86_64-linux");
+    assert_eq!(observed.host.devices["tap1"].as_deref(), Some("br0"));
+    assert_eq!(observed.host.devices["lo"], None);
+    assert_eq!(vm1.generations.iter().map(|g| g.0).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!((vm1.generation, vm1.autostart, vm1.mem), (Some(2), true, Some(96)));
+    assert!(vm1.current_valid && !vm1.booted_valid);
+    assert_eq!(observed.ledger.len(), 1, "a torn line is passed over");
+    assert!(!observed.open[0].alive);
+    assert_eq!(observed.odd_names, ["a b"]);
+}
+
+#[test]
+fn the_process_is_matched_by_memory_and_paths() {
+    assert_eq!(look("").vms[&"vm1".parse().unwrap()].running.as_ref().unwrap().as_str(), OLD);
+}
+
+#[test]
+fn a_record_counts_only_while_everything_matches() {
+    let running = |record: &str| look(record).vms[&"vm1".parse().unwrap()].running.clone().unwrap();
+    assert_eq!(running(&format!("{NEW} 42 abc 777")).as_str(), NEW);
+    assert_eq!(running(&format!("{NEW} 42 abc 778")).as_str(), OLD);
+    assert_eq!(running(&format!("{NEW} 43 abc 777")).as_str(), OLD);
+    assert_eq!(running(&format!("{NEW} 42 xyz 777")).as_str(), OLD);
+}
+
+proptest! {
+    #[test]
+    fn never_panics(fields in proptest::collection::vec("(vm|current|cmdline|closure|generation|\\PC{0,30})", 0..20)) {
+        let _ = parse(&fields);
+    }
+}

@@ -1,0 +1,4 @@
+# vm1: an empty machine to make something of.
+{
+  microvm.mem = 512; # MiB
+}

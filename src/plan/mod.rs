@@ -2,7 +2,10 @@
 //! which checks, and what must not be deployed together. This room does no I/O of any
 //! kind; everything that it needs comes in as values.
 
+pub mod checks;
+pub mod conflicts;
 pub mod decide;
 pub mod diff;
+pub mod order;
 pub mod select;
 pub mod version;

@@ -60,7 +60,9 @@ pub fn choose(typed: &[String], in_flake: &[String]) -> Result<Chosen> {
                 }
                 for name in matching {
                     match name.parse() {
-                        Ok(name) => drop(chosen.insert(name)),
+                        Ok(name) => {
+                            chosen.insert(name);
+                        }
                         // Only evaluation tells whether it is a microVM, and so to be refused.
                         Err(_) => all = true,
                     }

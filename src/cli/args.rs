@@ -4,7 +4,7 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use super::config;
+use super::{config, push};
 
 /// Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the
 /// previous generation back when something is wrong.
@@ -27,6 +27,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 #[expect(missing_docs, reason = "the doc comment of each Args is its help text; one here would replace it")]
 pub enum Command {
+    Push(push::Args),
     Config(config::Args),
 }
 
@@ -149,7 +150,7 @@ pub struct Intent {
     #[arg(long, value_name = "REV")]
     pub rev: Option<String>,
 
-    /// At most so many builds at a time [default: Nix's own setting]
+    /// Switch so many VMs at the same time [default: 1]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,
 }

@@ -14,6 +14,7 @@ pub mod plan;
 pub mod push;
 pub mod retire;
 pub mod rollback;
+pub mod session;
 pub mod settings;
 pub mod status;
 pub mod unit;
@@ -37,6 +38,7 @@ pub fn run_to_end(cli: Cli) -> Result<u8> {
 pub async fn run(cli: Cli) -> Result<u8> {
     let Cli { command, global } = cli;
     match command {
+        Command::Push(args) => push::run(&global, args).await,
         Command::Config(args) => config::run(&global, args).await,
     }
 }

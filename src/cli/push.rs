@@ -1,6 +1,12 @@
-//! `deployvm push`: its arguments.
+//! `deployvm push`: from a flake to verified VMs on the hypervisor.
 
-use super::args::Intent;
+use super::args::{Global, Intent};
+use super::session::{self, Session};
+use crate::error::{Aftermath, Failure, Result};
+use crate::model::outcome::exit_code;
+use crate::pipeline::prepare::{Prepared, prepare};
+use crate::pipeline::push::{Manner, Site, push};
+use crate::report::Answer;
 
 /// Build, show the plan, ask, copy, switch, check, and roll back what fails
 ///
@@ -24,4 +30,73 @@ pub struct Args {
     /// Leave a VM that failed as it is, for inspection
     #[arg(long)]
     pub keep_failed: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// None: failures are reported here.
+pub async fn run(global: &Global, args: Args) -> Result<u8> {
+    session::run(global, true, async move |session| work(session, &args).await).await
+}
+
+async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
+    let context = &session.context;
+    let intent = session.intent(&args.intent, !args.no_checks)?;
+    let prepared = context.unless_interrupted(Aftermath::Declined, prepare(context, intent)).await?;
+    if args.dry_run {
+        session.reporter.plan(&prepared.plan);
+        return possible(&prepared);
+    }
+    session.reporter.proposal(&prepared.plan);
+    possible(&prepared)?;
+    if prepared.plan.has_changes() {
+        approved(session, &prepared).await?;
+    }
+    let Prepared { plan, inventory, host, chosen, after, .. } = prepared;
+    let site = Site { host: &host, address: &chosen.target.address };
+    let manner =
+        Manner { keep_failed: args.keep_failed, at_once: args.intent.jobs.map_or(1, |jobs| jobs as usize) };
+    let outcomes = push(context, &site, &plan, &after, inventory.flake, manner).await?;
+    let exit = exit_code(&outcomes);
+    session.reporter.summary(exit, &outcomes);
+    host.close().await;
+    Ok(exit)
+}
+
+/// Refuses a plan that cannot be carried out; 0 when it can.
+///
+/// # Errors
+/// 10 when a VM does not evaluate, 12 when the hypervisor lacks room or memory.
+pub fn possible(prepared: &Prepared) -> Result<u8> {
+    let plan = &prepared.plan;
+    if !plan.broken.is_empty() {
+        let names: Vec<&str> = plan.broken.iter().map(|(vm, _)| vm.as_str()).collect();
+        let good: Vec<&str> = plan.moves.iter().map(|m| m.vm.as_str()).collect();
+        let failure = Failure::new(Aftermath::NotBuilt, format!("cannot evaluate {}", names.join(", ")));
+        return Err(match good.is_empty() {
+            true => failure,
+            false => failure.help(format!("to deploy the others: deployvm push {}", good.join(" "))),
+        });
+    }
+    match plan.impossible.first() {
+        Some(_) => Err(Failure::new(Aftermath::Refused, plan.impossible.join("; "))
+            .help("make room on the hypervisor, or choose fewer VMs")),
+        None => Ok(0),
+    }
+}
+
+/// Asks, unless `--yes` was given.
+async fn approved(session: &Session<'_>, prepared: &Prepared) -> Result<()> {
+    if session.global.yes {
+        return Ok(());
+    }
+    let question = format!("Deploy to {}?", prepared.plan.hypervisor);
+    let answer = session.reporter.confirm(&question);
+    match session.context.unless_interrupted(Aftermath::Declined, async { Ok(answer.await) }).await? {
+        Answer::Yes => Ok(()),
+        Answer::Declined => Err(Failure::new(Aftermath::Declined, "declined")),
+        Answer::Unanswered => Err(Failure::usage("nobody can be asked: there is no terminal and no --yes")
+            .help("say --yes to deploy without being asked; nothing was touched")),
+    }
 }

@@ -1,8 +1,25 @@
-//! What this machine has: processors and memory.
+//! What this machine has: processors, memory, and where we are on it.
+
+use camino::Utf8PathBuf;
+
+use crate::error::{Failure, Result};
 
 /// Processors that this process may use; 1 where nobody can tell.
 pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The directory that we were started in.
+///
+/// # Errors
+/// When it is gone, or its name is not UTF-8 (exit 2).
+pub fn current_dir() -> Result<Utf8PathBuf> {
+    let dir = std::env::current_dir().map_err(|e| {
+        Failure::usage(format!("cannot tell the current directory: {e}")).help("change to another one")
+    })?;
+    Utf8PathBuf::from_path_buf(dir).map_err(|dir| {
+        Failure::usage(format!("the current directory's name is not UTF-8: {}", dir.display()))
+    })
 }
 
 /// Bytes of memory that can be had without swapping; `None` where nobody can tell

@@ -1,8 +1,8 @@
 //! Network probes from this machine, and from inside a guest: the same `probe.sh` that
 //! the hypervisor runs, so that a check means the same everywhere.
 
-use super::{Host, process};
 use super::script::COMMAND;
+use super::{Host, process};
 use crate::model::argv::Argv;
 use crate::model::check::{Check, From, Probe};
 use crate::model::plan::Move;
@@ -31,7 +31,13 @@ pub fn way(host: &Host, movement: &Move) -> Way {
         option(&format!("ProxyCommand={}", ssh.proxy_command()));
     }
     let user = guest.user.as_deref().unwrap_or("root").to_owned();
-    words.extend(["-T".to_owned(), "-p".to_owned(), guest.port.unwrap_or(22).to_string(), "-l".to_owned(), user]);
+    words.extend([
+        "-T".to_owned(),
+        "-p".to_owned(),
+        guest.port.unwrap_or(22).to_string(),
+        "-l".to_owned(),
+        user,
+    ]);
     words.extend(["--".to_owned(), address.to_owned()]);
     Way { ssh: words }
 }

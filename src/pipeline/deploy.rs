@@ -32,7 +32,8 @@ pub struct Attendance<'a> {
 
 /// Switches one VM and says how it ended. Only what the hypervisor recorded counts.
 pub async fn deploy(attendance: &Attendance<'_>, copied: Copied) -> Outcome {
-    let (vm, to, from) = (copied.movement.vm.clone(), copied.movement.to.clone(), copied.movement.from.clone());
+    let (vm, to, from) =
+        (copied.movement.vm.clone(), copied.movement.to.clone(), copied.movement.from.clone());
     let (mut outcome, id) = match OnTrial::new(copied, attendance.facts) {
         Ok(trial) => {
             let id = trial.transaction.to_string();
@@ -63,32 +64,29 @@ fn failed(trial: &OnTrial, failure: &Failure) -> Outcome {
 
 async fn attend(attendance: &Attendance<'_>, trial: &OnTrial) -> Result<Outcome> {
     let vm = &trial.movement.vm;
-    let checks = trial.hypervisor_checks();
+    let checks = &trial.hypervisor_checks();
     let way = probe::way(attendance.host, &trial.movement);
     let before = judge::before(&trial.movement, &way).await;
     let (steps, mut heard) = tokio::sync::mpsc::unbounded_channel::<Line>();
     let events = attendance.events;
-    let started = std::cell::Cell::new(false);
-    let tell = |line: Line| {
-        started.set(true);
-        if let Some(event) = line.clone().event(vm, &checks) {
+    let tell = move |line: Line| {
+        if let Some(event) = line.clone().event(vm, checks) {
             events.send(event);
         }
         // Nobody listens any more once the verdict was handed in.
         let _ = steps.send(line);
     };
-    let follow = async {
-        let ended = match switch::start(attendance.host, trial, tell).await {
+    let follow = async move {
+        match switch::start(attendance.host, trial, tell).await {
             Err(failure) if failure.aftermath == crate::error::Aftermath::Unreachable => {
-                events.send(Event::Warning { message: format!("{vm}: the connection was lost; asking again") });
+                events
+                    .send(Event::Warning { message: format!("{vm}: the connection was lost; asking again") });
                 let patience = patience(trial);
-                let quiet = |line: Line| drop(line.event(vm, &checks).map(|e| events.send(e)));
+                let quiet = |line: Line| line.event(vm, checks).into_iter().for_each(|e| events.send(e));
                 follow_again(attendance.address, &trial.transaction, patience, quiet).await
             }
             other => other,
-        };
-        drop(steps);
-        ended
+        }
     };
     let judge = async {
         if trial.movement.how == How::Stage {
@@ -126,7 +124,11 @@ async fn judge_it(
         }
         results = judge::checks(&trial.movement, way, before, attendance.events).await;
         if !results.iter().all(judge::is_good) {
-            return Some(if attendance.facts.keep_failed { Verdict::KeepFailed } else { Verdict::CheckFailed });
+            return Some(if attendance.facts.keep_failed {
+                Verdict::KeepFailed
+            } else {
+                Verdict::CheckFailed
+            });
         }
         reached(heard, "waiting").await.then_some(Verdict::Commit)
     };
@@ -141,7 +143,8 @@ async fn judge_it(
     };
     if let Err(failure) = handed {
         // Without a verdict the hypervisor undoes; its record will say so.
-        let message = format!("{}: the verdict could not be handed in: {}", trial.movement.vm, failure.message);
+        let message =
+            format!("{}: the verdict could not be handed in: {}", trial.movement.vm, failure.message);
         attendance.events.send(Event::Warning { message });
     }
     results

@@ -27,7 +27,12 @@ pub fn untouched(movement: &Move) -> Option<Outcome> {
 
 /// Switches in order, at most `at_once` at a time. A VM waits for those that it comes
 /// `after`. Outcomes are in the order of the plan.
-pub async fn run(attendance: &Attendance<'_>, copied: Vec<Copied>, after: &After, at_once: usize) -> Vec<Outcome> {
+pub async fn run(
+    attendance: &Attendance<'_>,
+    copied: Vec<Copied>,
+    after: &After,
+    at_once: usize,
+) -> Vec<Outcome> {
     let mut waiting: Vec<Copied> = copied;
     let mut outcomes: Vec<Outcome> = Vec::new();
     while !waiting.is_empty() {
@@ -64,13 +69,17 @@ async fn join_all<F: Future + Unpin>(mut futures: Vec<F>) -> Vec<F::Output> {
     let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
     std::future::poll_fn(|context| {
         for (future, output) in futures.iter_mut().zip(outputs.iter_mut()) {
-            if output.is_none() {
-                if let std::task::Poll::Ready(value) = std::pin::Pin::new(future).poll(context) {
-                    *output = Some(value);
-                }
+            if output.is_none()
+                && let std::task::Poll::Ready(value) = std::pin::Pin::new(future).poll(context)
+            {
+                *output = Some(value);
             }
         }
-        if outputs.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if outputs.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
     })
     .await;
     outputs.into_iter().flatten().collect()

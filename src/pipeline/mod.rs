@@ -5,17 +5,20 @@ pub mod deploy;
 pub mod line;
 pub mod look;
 pub mod prepare;
+pub mod push;
 pub mod reconnect;
+
+use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 
-use crate::error::Result;
+use crate::error::{Aftermath, Failure, Result};
 use crate::model::address::Address;
 use crate::model::event::Events;
 use crate::model::inventory::Inventory;
-use crate::model::name::VmName;
+use crate::model::name::{VmName, Word};
 use crate::model::settings::VmSettings;
-use crate::plan::decide::Choices;
+pub use crate::plan::decide::Choices;
 
 /// What every verb needs.
 #[derive(Debug, Clone)]
@@ -26,6 +29,24 @@ pub struct Context {
     pub interrupted: tokio::sync::watch::Receiver<bool>,
     /// `$XDG_CACHE_HOME/deployvm`, if there is one.
     pub cache: Option<Utf8PathBuf>,
+}
+
+impl Context {
+    /// Works until Ctrl-C: for everything that changes no VM and can simply be left.
+    ///
+    /// # Errors
+    /// The work's own failure, or one of that aftermath when it was interrupted.
+    pub async fn unless_interrupted<T>(
+        &self,
+        aftermath: Aftermath,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let mut interrupted = self.interrupted.clone();
+        tokio::select! {
+            result = work => result,
+            _ = interrupted.wait_for(|yes| *yes) => Err(Failure::new(aftermath, "interrupted")),
+        }
+    }
 }
 
 /// A hypervisor to work on.
@@ -71,6 +92,8 @@ pub struct Intent<'a> {
     pub rev: Option<String>,
     /// VM names, globs and tags as typed.
     pub typed: Vec<String>,
+    /// Tags from the layers that are known before the flake is.
+    pub tags: BTreeMap<VmName, Vec<Word>>,
     /// Inputs to replace.
     pub overrides: Vec<(String, String)>,
     /// Options for Nix.

@@ -69,11 +69,15 @@ pub async fn build_local(
     let pass = PassThrough { options: options.to_vec(), ..PassThrough::default() };
     let argv = build::realise(todo.iter().map(|w| &w.drv), &pass);
     let mut watch = Watch::default();
-    let output = process::watch(&argv, |_| (), |line| {
-        if let Some(event) = watch.line(line) {
-            events.send(event);
-        }
-    });
+    let output = process::watch(
+        &argv,
+        |_| (),
+        |line| {
+            if let Some(event) = watch.line(line) {
+                events.send(event);
+            }
+        },
+    );
     let output = output.await.map_err(errors::not_started)?;
     if output.ok() {
         return Ok(Built { made: todo.into_iter().map(|w| w.name.clone()).collect() });

@@ -11,10 +11,10 @@ use crate::tool::nix;
 
 /// A move whose closure is on the hypervisor. Only this room makes one.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Copied {
     /// The move.
     pub movement: Move,
-    _made_here: (),
 }
 
 /// Sends what the moves need, all in one `nix copy`.
@@ -40,7 +40,7 @@ pub async fn copy(
 /// For moves whose closures are on the hypervisor anyway, such as a rollback's; the
 /// transaction itself checks that they are valid.
 pub fn already_there(moves: Vec<Move>) -> Vec<Copied> {
-    moves.into_iter().map(|movement| Copied { movement, _made_here: () }).collect()
+    moves.into_iter().map(|movement| Copied { movement }).collect()
 }
 
 async fn pend(host: &Host, push: &TransactionId, paths: &[StorePath]) -> Result<()> {
@@ -70,9 +70,16 @@ async fn send(host: &Host, paths: &[StorePath], events: &Events) -> Result<()> {
     events.send(Event::Phase { name: "copy", total: None });
     let argv = nix::copy::copy(&url, &ssh_options, false, paths);
     let mut progress = nix::copy::Progress::default();
-    let mut output =
-        process::watch(&argv, |_| (), |line| if let Some(event) = progress.line(line) { events.send(event) })
-            .await?;
+    let mut output = process::watch(
+        &argv,
+        |_| (),
+        |line| {
+            if let Some(event) = progress.line(line) {
+                events.send(event)
+            }
+        },
+    )
+    .await?;
     // Nix 2.8 on the other side trips over copies that share missing paths (nix-facts 3).
     if !output.ok() && output.errors().contains("not an absolute path: 'nix-archive-1'") {
         output = process::run(&argv).await?;

@@ -1,0 +1,151 @@
+//! What every command that works on a hypervisor needs: the reporter, Ctrl-C, the
+//! cache directory, and the settings turned into what the pipeline asks for.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use tokio::sync::watch;
+
+use super::args::{BuildOn, Color, Global, Intent};
+use super::settings::{Layers, Settled};
+use crate::error::{Aftermath, Failure, Result};
+use crate::model::event::Events;
+use crate::model::inventory::Inventory;
+use crate::model::name::{VmName, Word};
+use crate::pipeline::{self, Choices, Chosen, Context, Target};
+use crate::report::{ColourChoice, Reporter, Speech};
+
+/// A command at work.
+pub struct Session<'a> {
+    /// The options of every command.
+    pub global: &'a Global,
+    /// Who speaks.
+    pub reporter: Reporter,
+    /// What the pipeline needs.
+    pub context: Context,
+}
+
+/// Runs a command's work with a reporter, and reports its failure. `stream` says
+/// whether `--json` means events as they come.
+///
+/// # Errors
+/// None: a failure was reported, and its exit code is returned.
+pub async fn run<'a>(
+    global: &'a Global,
+    stream: bool,
+    work: impl AsyncFnOnce(&Session<'a>) -> Result<u8>,
+) -> Result<u8> {
+    let (events, listen) = Events::channel();
+    let (first, interrupted) = watch::channel(false);
+    let colour = match global.color {
+        Color::Auto => ColourChoice::Auto,
+        Color::Always => ColourChoice::Always,
+        Color::Never => ColourChoice::Never,
+    };
+    let speech = Speech { json: global.json, stream, colour, quiet: global.quiet, verbose: global.verbose };
+    let reporter = Reporter::start(speech, listen);
+    let context = Context { events, interrupted, cache: cache_dir() };
+    let session = Session { global, reporter, context };
+    let result = tokio::select! {
+        result = work(&session) => result,
+        () = second_interrupt(&first) => Err(Failure::new(Aftermath::Unknown, "left at the second Ctrl-C")
+            .help("the hypervisor finishes or undoes the switch by itself; look with: deployvm status; deployvm history")),
+    };
+    let code = match result {
+        Ok(code) => code,
+        Err(failure) => {
+            session.reporter.failure(&failure);
+            failure.aftermath.code()
+        }
+    };
+    session.reporter.finish().await;
+    Ok(code)
+}
+
+/// Tells everybody at the first Ctrl-C, and returns at the second.
+async fn second_interrupt(first: &watch::Sender<bool>) {
+    for round in 0..2 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // No signals to be had: then none will come.
+            std::future::pending::<()>().await;
+        }
+        if round == 0 {
+            first.send_replace(true);
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "settings and directories of the user are read in cli")]
+fn cache_dir() -> Option<Utf8PathBuf> {
+    let absolute = |text: String| Some(Utf8PathBuf::from(text)).filter(|p| p.is_absolute());
+    let xdg = std::env::var("XDG_CACHE_HOME").ok().and_then(absolute);
+    let home = || std::env::var("HOME").ok().and_then(absolute).map(|home| home.join(".cache"));
+    Some(xdg.or_else(home)?.join("deployvm"))
+}
+
+impl Session<'_> {
+    /// What the pipeline needs to know of a push or a plan.
+    ///
+    /// # Errors
+    /// When a settings layer is not valid (exit 2).
+    pub fn intent<'b>(&'b self, args: &Intent, checks: bool) -> Result<pipeline::Intent<'b>> {
+        let layers = Layers::before_flake(self.global)?;
+        let certain = layers.certain_hypervisor().map(|(_, address)| address);
+        let tags = tags(&Layers::before_flake(self.global)?.with_flake(None)?);
+        Ok(pipeline::Intent {
+            flake: self.global.flake.clone(),
+            rev: args.rev.clone(),
+            typed: args.selection.vms.clone(),
+            tags,
+            overrides: self.global.overrides(),
+            options: self.global.options(),
+            certain,
+            settle: Box::new(|inventory| settle(layers, inventory)),
+            build_on: match args.build_on {
+                BuildOn::Laptop => pipeline::BuildOn::Laptop,
+                BuildOn::Hypervisor => pipeline::BuildOn::Hypervisor,
+                BuildOn::Auto => pipeline::BuildOn::Auto,
+            },
+            choices: Choices { no_restart: args.no_restart, start: args.start },
+            checks,
+        })
+    }
+
+    /// The hypervisor of a command that evaluates nothing.
+    ///
+    /// # Errors
+    /// When a layer is not valid, or no hypervisor is named (exit 2).
+    pub fn target(&self) -> Result<Target> {
+        let settled = Layers::before_flake(self.global)?.with_flake(None)?;
+        let target = settled.hypervisor()?;
+        Ok(Target { name: target.name, address: target.address, flake: target.settings.flake })
+    }
+
+    /// Settings without the flake's own layer, for commands that evaluate nothing.
+    ///
+    /// # Errors
+    /// When a layer is not valid (exit 2).
+    pub fn settled(&self) -> Result<Settled> {
+        Layers::before_flake(self.global)?.with_flake(None)
+    }
+}
+
+/// All layers and the inventory together: which VMs, with what settings, where.
+fn settle(layers: Layers, inventory: &Inventory) -> Result<Chosen> {
+    let settled = layers.with_flake(inventory.output.as_ref())?;
+    settled.check_vm_names(&inventory.names)?;
+    let mut vms = BTreeMap::new();
+    for (vm, wanted) in &inventory.vms {
+        vms.insert(vm.clone(), settled.vm(vm, wanted.settings.as_ref())?);
+    }
+    let target = settled.hypervisor_of_all(&vms)?;
+    Ok(Chosen {
+        target: Target { name: target.name, address: target.address, flake: target.settings.flake },
+        vms: vms.into_iter().collect(),
+    })
+}
+
+fn tags(settled: &Settled) -> BTreeMap<VmName, Vec<Word>> {
+    let vms = settled.settings.vms.iter();
+    vms.filter_map(|(vm, settings)| Some((vm.clone(), settings.tags.clone()?))).collect()
+}

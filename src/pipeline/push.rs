@@ -1,0 +1,93 @@
+//! Carrying out a plan: copy, switch one after another, let go of what was held.
+
+use super::Context;
+use super::deploy::Attendance;
+use super::line::{self, After};
+use crate::error::{Aftermath, Failure, Result};
+use crate::host::{Host, identity};
+use crate::model::address::Address;
+use crate::model::event::Event;
+use crate::model::inventory::FlakeFacts;
+use crate::model::outcome::Outcome;
+use crate::model::plan::{Move, Plan};
+use crate::stage::copy::{self, Copied};
+use crate::stage::switch::Facts;
+
+/// How to carry it out.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// Leave a VM that fails as it is.
+    pub keep_failed: bool,
+    /// Switches at the same time.
+    pub at_once: usize,
+}
+
+/// The hypervisor that a plan was made for.
+pub struct Site<'a> {
+    /// The open connection.
+    pub host: &'a Host,
+    /// To connect again when it is lost.
+    pub address: &'a Address,
+}
+
+/// Carries out a plan that came from a flake.
+///
+/// # Errors
+/// 12 or 20 when the closures do not get there; after that every VM has an outcome.
+pub async fn push(
+    context: &Context,
+    site: &Site<'_>,
+    plan: &Plan,
+    after: &After,
+    flake: FlakeFacts,
+    manner: Manner,
+) -> Result<Vec<Outcome>> {
+    let id = identity::new_id().ok_or_else(|| Failure::bug("could not make an id"))?;
+    let moves: Vec<Move> = plan.moves.iter().filter(|m| m.changes()).cloned().collect();
+    let something = !moves.is_empty();
+    let copying = copy::copy(site.host, &id, moves, &context.events);
+    let copied = context.unless_interrupted(Aftermath::StoreOnly, copying).await?;
+    let outcomes = carry_out(context, site, plan, after, ("push", flake, copied), manner).await;
+    // What stays behind is only a root that the next push drops after a day.
+    if something && let Err(failure) = copy::unpend(site.host, &id).await {
+        context.events.send(Event::Warning { message: failure.message });
+    }
+    Ok(outcomes)
+}
+
+/// Carries out a plan whose closures are on the hypervisor anyway.
+pub async fn without_copying(
+    context: &Context,
+    site: &Site<'_>,
+    plan: &Plan,
+    verb: &'static str,
+    manner: Manner,
+) -> Vec<Outcome> {
+    let moves: Vec<Move> = plan.moves.iter().filter(|m| m.changes()).cloned().collect();
+    let copied = copy::already_there(moves);
+    carry_out(context, site, plan, &After::default(), (verb, FlakeFacts::default(), copied), manner).await
+}
+
+async fn carry_out(
+    context: &Context,
+    site: &Site<'_>,
+    plan: &Plan,
+    after: &After,
+    (verb, flake, copied): (&'static str, FlakeFacts, Vec<Copied>),
+    manner: Manner,
+) -> Vec<Outcome> {
+    let mut outcomes: Vec<Outcome> = plan.moves.iter().filter_map(line::untouched).collect();
+    if !copied.is_empty() {
+        context.events.send(Event::Phase { name: "switch", total: Some(copied.len() as u64) });
+        let facts = Facts { verb, who: identity::who().await, flake, keep_failed: manner.keep_failed };
+        let attendance = Attendance {
+            host: site.host,
+            address: site.address,
+            facts: &facts,
+            events: &context.events,
+            interrupted: context.interrupted.clone(),
+        };
+        outcomes.extend(line::run(&attendance, copied, after, manner.at_once).await);
+    }
+    line::in_plan_order(plan, outcomes)
+}

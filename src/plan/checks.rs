@@ -48,6 +48,7 @@ fn derived(vm: &Wanted, settings: &VmSettings) -> Vec<Check> {
         within: settings.deadlines().within,
         strict: false,
         derived: true,
+        excusable: false,
     };
     let addresses = guest_addresses(vm, settings);
     let mut checks: Vec<Check> = Vec::new();
@@ -108,6 +109,7 @@ fn one(vm: &Wanted, settings: &VmSettings, name: &str, declared: &Declared) -> R
         within,
         strict,
         derived: false,
+        excusable: false,
     };
     Ok(places.into_iter().map(check).collect())
 }

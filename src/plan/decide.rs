@@ -54,8 +54,7 @@ pub fn decide(
             let mut movement = decide_one(wish, observed, choices);
             let after = closures.get(&movement.to);
             if let Some(after) = after.filter(|_| movement.changes()) {
-                let before =
-                    movement.from.as_ref().and_then(|p| observed.closures.get(p).or(closures.get(p)));
+                let before = movement.from.as_ref().and_then(|p| observed.closures.get(p).or(closures.get(p)));
                 movement.diff = before.map(|before| closure_diff(before, after));
                 movement.bytes_to_send = Some(bytes_to_send(after, &there));
             }
@@ -86,14 +85,9 @@ fn impossible(plan: &Plan, wishes: &[Wish], observed: &Observed) -> Vec<String> 
     let growth: u64 = moves().map(|m| growth(m, wishes, observed)).sum();
     let available = facts.memory_available_kib / 1024;
     if growth > available {
-        reasons.push(format!(
-            "{} has {available} MiB of memory available, and the VMs need {growth} MiB more",
-            facts.name
-        ));
+        reasons.push(format!("{} has {available} MiB of memory available, and the VMs need {growth} MiB more", facts.name));
     }
-    let new_tap = moves()
-        .flat_map(|m| m.taps.iter().map(move |t| (m, t)))
-        .find(|(_, t)| !facts.devices.contains_key(*t));
+    let new_tap = moves().flat_map(|m| m.taps.iter().map(move |t| (m, t))).find(|(_, t)| !facts.devices.contains_key(*t));
     if let Some((movement, tap)) = new_tap.filter(|_| facts.bridges.is_empty()) {
         reasons.push(format!("{} has no bridge for the new tap {tap} of {}", facts.name, movement.vm));
     }
@@ -116,9 +110,7 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
     let mut notes = Vec::new();
     let how = match found {
         None => {
-            notes.push(
-                "the hypervisor will not start it at boot unless its own configuration says so".to_owned(),
-            );
+            notes.push("the hypervisor will not start it at boot unless its own configuration says so".to_owned());
             How::Install
         }
         Some(found) => match refusal(wish, found, observed) {
@@ -197,10 +189,7 @@ fn change(to: &StorePath, found: &Found, choices: Choices, notes: &mut Vec<Strin
         return How::Restart;
     }
     if staged {
-        notes.push(
-            if broken { "it does not stay up, with this very runner" } else { "it is stopped, and stays so" }
-                .to_owned(),
-        );
+        notes.push(if broken { "it does not stay up, with this very runner" } else { "it is stopped, and stays so" }.to_owned());
         return How::Keep;
     }
     notes.push("it is stopped, and stays so: its next start boots the new generation".to_owned());

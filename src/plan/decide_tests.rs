@@ -98,9 +98,7 @@ fn host_owned_and_locked_are_refused() {
     assert!(matches!(how(Some(owned), Choices::default()), How::Refuse(_)));
     let mut locked = found(OLD, Some(OLD), "active");
     locked.locked = Some("alice@laptop since noon".to_owned());
-    assert!(
-        matches!(how(Some(locked), Choices::default()), How::Refuse(why) if why.contains("alice@laptop"))
-    );
+    assert!(matches!(how(Some(locked), Choices::default()), How::Refuse(why) if why.contains("alice@laptop")));
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Network probes from this machine, and from inside a guest: the same `probe.sh` that
 //! the hypervisor runs, so that a check means the same everywhere.
 
-use super::process;
+use super::{Host, process};
 use super::script::COMMAND;
 use crate::model::argv::Argv;
 use crate::model::check::{Check, From, Probe};
+use crate::model::plan::Move;
+use crate::model::settings::Via;
 
 const PROBE: &str = include_str!("scripts/probe.sh");
 
@@ -14,6 +16,24 @@ const PROBE: &str = include_str!("scripts/probe.sh");
 pub struct Way {
     /// `ssh` and its arguments, with the destination.
     pub ssh: Vec<String>,
+}
+
+/// The way into a VM's guest.
+pub fn way(host: &Host, movement: &Move) -> Way {
+    let Some(address) = movement.address.as_deref() else { return Way::default() };
+    let guest = &movement.guest;
+    let mut words: Vec<String> = vec!["ssh".to_owned()];
+    let mut option = |text: &str| words.extend(["-o".to_owned(), text.to_owned()]);
+    option("BatchMode=yes");
+    option("StrictHostKeyChecking=yes");
+    option("ConnectTimeout=10");
+    if let (Via::Hypervisor, Host::Ssh(ssh)) = (guest.via.unwrap_or_default(), host) {
+        option(&format!("ProxyCommand={}", ssh.proxy_command()));
+    }
+    let user = guest.user.as_deref().unwrap_or("root").to_owned();
+    words.extend(["-T".to_owned(), "-p".to_owned(), guest.port.unwrap_or(22).to_string(), "-l".to_owned(), user]);
+    words.extend(["--".to_owned(), address.to_owned()]);
+    Way { ssh: words }
 }
 
 /// Asks once. The answer is one of the words of `probe.sh`.

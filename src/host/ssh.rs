@@ -93,6 +93,12 @@ impl Ssh {
         argv.args(["--", &self.host]).arg(command)
     }
 
+    /// A `ProxyCommand` that goes through the open master; ssh fills in `%h` and `%p`.
+    /// The socket's path was made by us and has no character that a shell reads.
+    pub fn proxy_command(&self) -> String {
+        format!("ssh -S {} -o BatchMode=yes -W [%h]:%p none", self.socket)
+    }
+
     /// What `nix copy` needs to use this connection: the store's URL and NIX_SSHOPTS.
     /// The URL has no port, which only Nix 2.34 understands; the socket knows it.
     pub fn store(&self) -> (String, String) {

@@ -1,1 +1,88 @@
-//! Placeholder.
+//! The order: cli's verbs as sequences of stages and plan. Nothing here prints; what
+//! happens meanwhile goes out as events, what came of it is returned.
+
+pub mod deploy;
+pub mod line;
+pub mod look;
+pub mod prepare;
+pub mod reconnect;
+
+use camino::Utf8PathBuf;
+
+use crate::error::Result;
+use crate::model::address::Address;
+use crate::model::event::Events;
+use crate::model::inventory::Inventory;
+use crate::model::name::VmName;
+use crate::model::settings::VmSettings;
+use crate::plan::decide::Choices;
+
+/// What every verb needs.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Where to say what happens.
+    pub events: Events,
+    /// Becomes true at the first Ctrl-C.
+    pub interrupted: tokio::sync::watch::Receiver<bool>,
+    /// `$XDG_CACHE_HOME/deployvm`, if there is one.
+    pub cache: Option<Utf8PathBuf>,
+}
+
+/// A hypervisor to work on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its name in the settings, or else its address.
+    pub name: String,
+    /// Where it is.
+    pub address: Address,
+    /// What to write into a new VM's `flake` file, if the settings say so.
+    pub flake: Option<String>,
+}
+
+/// What cli makes of an inventory: which VMs, with which settings, where.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// Where.
+    pub target: Target,
+    /// Which, in name order, with everything that the layers say about them.
+    pub vms: Vec<(VmName, VmSettings)>,
+}
+
+/// How cli makes it: settings are its business.
+pub type Settle<'a> = Box<dyn FnOnce(&Inventory) -> Result<Chosen> + 'a>;
+
+/// Where to build.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BuildOn {
+    /// Here.
+    Laptop,
+    /// There.
+    Hypervisor,
+    /// Here, if the systems are the same.
+    #[default]
+    Auto,
+}
+
+/// What the user wants of a push or a plan.
+pub struct Intent<'a> {
+    /// The flake, as given; the nearest one when `None`.
+    pub flake: Option<String>,
+    /// A commit instead of the working tree.
+    pub rev: Option<String>,
+    /// VM names, globs and tags as typed.
+    pub typed: Vec<String>,
+    /// Inputs to replace.
+    pub overrides: Vec<(String, String)>,
+    /// Options for Nix.
+    pub options: Vec<(String, String)>,
+    /// The hypervisor, where it is certain before anything is evaluated.
+    pub certain: Option<Address>,
+    /// What to make of the inventory.
+    pub settle: Settle<'a>,
+    /// Where to build.
+    pub build_on: BuildOn,
+    /// Choices that change the plan.
+    pub choices: Choices,
+    /// Whether checks are run.
+    pub checks: bool,
+}

@@ -1,5 +1,246 @@
-//! The only mouth.
+//! The only mouth. Stages send events; a [`Reporter`] says them, and everything
+//! else that a user reads: plans, summaries, tables, failures and the one question.
+//! stdout carries the result, stderr the progress. This room decides nothing and
+//! changes nothing. Texts are made by pure functions, one file per thing said.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::error::Failure;
+use crate::model::closure::ClosureDiff;
+use crate::model::event::Event;
+use crate::model::generation::Generation;
+use crate::model::ledger::Entry;
+use crate::model::name::VmName;
+use crate::model::outcome::Outcome;
+use crate::model::plan::Plan;
+use crate::model::status::Status;
+use crate::model::store_path::StorePath;
+
+mod ask;
+mod closure;
+mod human;
+mod mouth;
+mod plain;
+mod stream;
+mod terminal;
+mod trail;
+mod wire;
+mod wording;
+
+pub mod difference;
+pub mod failure;
+pub mod generations;
+pub mod history;
+pub mod json;
 pub mod page;
+pub mod plan;
 pub mod quantity;
+pub mod status;
+pub mod summary;
 pub mod table;
+
+pub use ask::Answer;
+
+use human::Human;
+use mouth::{Mouth, Said, Voice};
+use page::{Page, harmless};
+use plain::Plain;
+use stream::Stream;
+use table::Table;
+use terminal::Terminal;
+
+/// Whether to use colours. A flag beats `NO_COLOR`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ColourChoice {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Also into a pipe.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// How to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Speech {
+    /// The result as JSON.
+    pub json: bool,
+    /// With `json`: the events too, one object a line (`push`, `rollback`, `check`).
+    /// Without it stdout has one object, and progress goes to stderr as usual.
+    pub stream: bool,
+    /// Colours.
+    pub colour: ColourChoice,
+    /// No progress; warnings, questions and failures only.
+    pub quiet: bool,
+    /// 1 shows build logs.
+    pub verbose: u8,
+}
+
+/// What differs for one VM, for `diff`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The microVM.
+    pub vm: VmName,
+    /// The runner that was compared.
+    pub from: Option<StorePath>,
+    /// The runner that it was compared with.
+    pub to: Option<StorePath>,
+    /// The difference.
+    pub diff: ClosureDiff,
+    /// At most so many NAR bytes would have to be sent, if that was asked.
+    pub bytes_to_send: Option<u64>,
+}
+
+/// The handle to the task that speaks. Everything is said in the order in which it
+/// was handed in; events that were sent before come before.
+#[derive(Debug)]
+pub struct Reporter {
+    said: UnboundedSender<Said>,
+    task: JoinHandle<()>,
+    speech: Speech,
+    result: Page,
+    progress: Page,
+}
+
+impl Reporter {
+    /// Starts the task. It must be called within a tokio runtime.
+    pub fn start(speech: Speech, events: UnboundedReceiver<Event>) -> Self {
+        let terminal = Terminal::look();
+        let (result, progress) = (terminal.result_page(speech), terminal.progress_page(speech));
+        let voice = if speech.json && speech.stream {
+            Voice::Json
+        } else if speech.quiet {
+            Voice::Quiet(Plain::new(0))
+        } else if terminal.can_animate() {
+            Voice::Human(Box::new(Human::new(progress, speech.verbose)))
+        } else {
+            Voice::Plain(Plain::new(speech.verbose))
+        };
+        let mouth = Mouth {
+            stdout: Stream::new(std::io::stdout()),
+            stderr: Stream::new(std::io::stderr()),
+            voice,
+            can_ask: terminal.can_ask(),
+            time: terminal::time_of_day,
+            held: None,
+        };
+        let (said, receiver) = tokio::sync::mpsc::unbounded_channel();
+        let task = tokio::spawn(mouth.run(receiver, events));
+        Self { said, task, speech, result, progress }
+    }
+
+    /// Whether the result is JSON.
+    pub fn is_json(&self) -> bool {
+        self.speech.json
+    }
+
+    /// The plan as the result of `plan` and `push --dry-run`.
+    pub fn plan(&self, plan: &Plan) {
+        self.result(|page| plan::text(plan, page), || json::plan(plan));
+    }
+
+    /// The plan that `push` is about to obey, on stderr. With `quiet` it is said
+    /// only if somebody is asked.
+    pub fn proposal(&self, plan: &Plan) {
+        let planned: BTreeMap<VmName, usize> =
+            plan.moves.iter().map(|each| (each.vm.clone(), each.checks.len())).collect();
+        self.say(Said::Checks(planned));
+        let text = plan::text(plan, self.progress);
+        if self.speech.json && self.speech.stream {
+            self.say(Said::Result(json::proposal(plan)));
+        }
+        if self.speech.json || self.speech.quiet {
+            self.say(Said::Held(text));
+        } else {
+            self.say(Said::Progress(text));
+        }
+    }
+
+    /// Asks a question; the default is no. Dropping the future withdraws it.
+    pub async fn confirm(&self, question: &str) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        self.say(Said::Ask(harmless(question), reply));
+        answer.await.unwrap_or(Answer::Unanswered)
+    }
+
+    /// How it ended.
+    pub fn summary(&self, exit: u8, outcomes: &[Outcome]) {
+        self.result(|page| summary::text(outcomes, page), || json::summary(exit, outcomes));
+    }
+
+    /// A failure of the whole command.
+    pub fn failure(&self, failure: &Failure) {
+        if self.speech.json {
+            self.say(Said::Result(json::failure(failure)));
+        } else {
+            self.say(Said::Failure(failure::text(failure, self.progress)));
+        }
+    }
+
+    /// The rows of `status`; `-v` shows every runner.
+    pub fn status(&self, rows: &[Status]) {
+        let every = self.speech.verbose > 0;
+        self.result(|page| status::text(rows, every, page), || json::status(rows));
+    }
+
+    /// The generations of one VM, ascending.
+    pub fn generations(&self, vm: &VmName, generations: &[Generation]) {
+        self.result(|page| generations::text(generations, page), || json::generations(vm, generations));
+    }
+
+    /// The ledger, oldest first.
+    pub fn history(&self, entries: &[Entry]) {
+        self.result(|page| history::text(entries, page), || json::history(entries));
+    }
+
+    /// Closure diffs.
+    pub fn differences(&self, differences: &[Difference]) {
+        self.result(|page| difference::text(differences, page), || json::differences(differences));
+    }
+
+    /// A table for people, an object for scripts.
+    pub fn table<T: Serialize>(&self, table: &Table, object: T) {
+        self.result(|page| table.render(page), || json::line(object));
+    }
+
+    /// One line of the result as it is, such as a line of a journal. Control
+    /// characters are taken out.
+    pub fn line(&self, line: &str) {
+        self.say(Said::Result(harmless(line)));
+    }
+
+    /// One object of the result; it must be a struct or a map.
+    pub fn object<T: Serialize>(&self, object: T) {
+        self.say(Said::Result(json::line(object)));
+    }
+
+    /// A remark on stderr, unless it should be quiet.
+    pub fn remark(&self, remark: &str) {
+        if !self.speech.quiet && !self.speech.json {
+            self.say(Said::Progress(self.progress.wrap("", &harmless(remark), 0)));
+        }
+    }
+
+    /// Says what is left to say, and ends.
+    pub async fn finish(self) {
+        self.say(Said::End);
+        // The task does not panic; if it did, there is nobody left to say so.
+        let _ = self.task.await;
+    }
+
+    fn result(&self, text: impl FnOnce(Page) -> String, object: impl FnOnce() -> String) {
+        let said = if self.speech.json { object() } else { text(self.result) };
+        self.say(Said::Result(said));
+    }
+
+    fn say(&self, said: Said) {
+        // A closed channel means that the task has ended; then nobody listens.
+        let _ = self.said.send(said);
+    }
+}

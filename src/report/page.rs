@@ -103,6 +103,15 @@ pub fn columns(text: &str) -> usize {
     measure_text_width(text)
 }
 
+/// A sentence of our own, in which foreign names may stand: whole, but without
+/// anything that could drive a terminal. Foreign lines go through
+/// [`crate::error::clean_line`], which also cuts them.
+pub fn harmless(text: &str) -> String {
+    let text = console::strip_ansi_codes(text);
+    let blank = |c: char| if matches!(c, '\t' | '\n') { ' ' } else { c };
+    text.chars().map(blank).filter(|c| !c.is_control()).collect()
+}
+
 /// Words, where a text within backticks is one word.
 fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
@@ -145,6 +154,12 @@ mod tests {
         assert_eq!(page.cut(&page.paint(Tone::Good, "日本語")), "\u{1b}[32m日…\u{1b}[0m");
         assert_eq!(columns("日本"), 4);
         assert_eq!(Page::PLAIN.paint(Tone::Bad, "x"), "x");
+    }
+
+    #[test]
+    fn a_sentence_stays_whole_but_harmless() {
+        let long = format!("{}\u{1b}[31m\u{7}\u{9b}b\tc\n", "a".repeat(1000));
+        assert_eq!(harmless(&long), format!("{}b c ", "a".repeat(1000)));
     }
 
     proptest! {

@@ -68,10 +68,10 @@ pub async fn unpend(host: &Host, push: &TransactionId) -> Result<()> {
 async fn send(host: &Host, paths: &[StorePath], events: &Events) -> Result<()> {
     let Some((url, ssh_options)) = host.store() else { return Ok(()) };
     events.send(Event::Phase { name: "copy", total: None });
-    let argv = nix::copy::to(&url, &ssh_options, paths);
+    let argv = nix::copy::copy(&url, &ssh_options, false, paths);
     let mut progress = nix::copy::Progress::default();
     let mut output =
-        process::watch(&argv, |_| (), |line| progress.line(line).into_iter().for_each(|e| events.send(e)))
+        process::watch(&argv, |_| (), |line| if let Some(event) = progress.line(line) { events.send(event) })
             .await?;
     // Nix 2.8 on the other side trips over copies that share missing paths (nix-facts 3).
     if !output.ok() && output.errors().contains("not an absolute path: 'nix-archive-1'") {
@@ -80,5 +80,6 @@ async fn send(host: &Host, paths: &[StorePath], events: &Events) -> Result<()> {
     if output.ok() {
         return Ok(());
     }
-    Err(nix::copy::failure(&output.errors()).after(Aftermath::StoreOnly))
+    let why = nix::errors::read(&progress.errors());
+    Err(why.failure("cannot copy to the hypervisor").after(Aftermath::StoreOnly))
 }

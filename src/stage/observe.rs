@@ -6,7 +6,8 @@ use crate::model::closure::Closure;
 use crate::model::name::VmName;
 use crate::model::observed::Observed;
 use crate::model::store_path::StorePath;
-use crate::tool::{closure, events, observation};
+use crate::tool::nix::closure::parse_listing;
+use crate::tool::{events, observation};
 
 /// Where microvm.nix keeps its VMs.
 pub const STATE_DIR: &str = "/var/lib/microvms";
@@ -60,7 +61,10 @@ pub async fn closures(host: &Host, paths: &[StorePath]) -> Result<Vec<(StorePath
     let pairs = reply.fields.chunks_exact(2);
     Ok(pairs
         .filter_map(|pair| match pair {
-            [path, listing] => Some((path.parse().ok()?, closure::parse_listing(listing)?)),
+            [path, listing] => {
+                let closure = parse_listing(listing);
+                (!closure.paths.is_empty()).then_some((path.parse().ok()?, closure))
+            }
             _ => None,
         })
         .collect())

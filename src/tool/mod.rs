@@ -1,6 +1,6 @@
 //! Other programs' vocabulary: builds an argv, parses output. Starts nothing.
 
-pub mod closure;
 pub mod events;
+pub mod nix;
 pub mod observation;
 pub mod systemd;

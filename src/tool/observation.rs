@@ -9,7 +9,7 @@ use crate::model::ledger::Entry;
 use crate::model::name::VmName;
 use crate::model::observed::{Found, HostFacts, Mode, Observed, OpenTransaction, Unit};
 use crate::model::store_path::StorePath;
-use crate::tool::closure::parse_listing;
+use crate::tool::nix::closure::parse_listing;
 use crate::tool::systemd::parse_units;
 
 /// What belongs to one VM, as text.
@@ -38,7 +38,8 @@ pub fn parse(fields: &[String]) -> Observed {
             }
             "closure" => {
                 let listing = fields.next().map(String::as_str).unwrap_or_default();
-                if let (Ok(path), Some(closure)) = (value.parse(), parse_listing(listing)) {
+                let closure = parse_listing(listing);
+                if let (Ok(path), false) = (value.parse(), closure.paths.is_empty()) {
                     observed.closures.insert(path, closure);
                 }
             }

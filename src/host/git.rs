@@ -1,0 +1,132 @@
+//! Looks at the repository around a flake. Never writes, never fetches.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use git2::{ErrorCode, Repository, StatusOptions};
+
+use crate::error::{Aftermath, Failure, Result};
+
+/// Most untracked files that are named.
+const MOST_UNTRACKED: usize = 100;
+
+/// The repository around a directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checkout {
+    /// Where its working tree begins.
+    pub root: Utf8PathBuf,
+    /// The commit that is checked out; `None` before the first.
+    pub revision: Option<String>,
+    /// URL of the remote of the current branch, or else of `origin`.
+    pub remote: Option<String>,
+}
+
+/// What git says about the files below a directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Tracked files differ from the commit.
+    pub dirty: bool,
+    /// Files that a flake cannot see, relative to the repository's root; at most 100.
+    pub untracked: Vec<Utf8PathBuf>,
+}
+
+/// The directory upwards from `start` that has a `flake.nix`, no further than the
+/// repository's root.
+pub fn nearest_flake(start: &Utf8Path) -> Option<Utf8PathBuf> {
+    for dir in start.canonicalize_utf8().ok()?.ancestors() {
+        if dir.join("flake.nix").is_file() {
+            return Some(dir.to_owned());
+        }
+        if dir.join(".git").exists() {
+            return None;
+        }
+    }
+    None
+}
+
+/// The repository around `dir`; `None` when there is none.
+///
+/// # Errors
+/// When there is one that cannot be read.
+pub fn checkout(dir: &Utf8Path) -> Result<Option<Checkout>> {
+    let Some(repository) = open(dir)? else { return Ok(None) };
+    let Some(root) = root(&repository) else { return Ok(None) };
+    let head = repository.head().ok();
+    let revision = head.as_ref().and_then(|h| h.peel_to_commit().ok()).map(|c| c.id().to_string());
+    let upstream = head.as_ref().and_then(|h| h.name().ok().map(str::to_owned));
+    let upstream = upstream.and_then(|name| repository.branch_upstream_remote(&name).ok());
+    let upstream = upstream.as_ref().and_then(|b| b.as_str().ok()).unwrap_or("origin");
+    let remote = repository.find_remote(upstream).ok();
+    let remote = remote.and_then(|r| r.url().ok().map(str::to_owned));
+    Ok(Some(Checkout { root, revision, remote }))
+}
+
+/// What has changed below `dir`. Reads the whole tree there.
+///
+/// # Errors
+/// When the repository cannot be read.
+pub fn changes(dir: &Utf8Path) -> Result<Changes> {
+    let Some(repository) = open(dir)? else { return Ok(Changes::default()) };
+    let Some(root) = root(&repository) else { return Ok(Changes::default()) };
+    let mut options = StatusOptions::new();
+    options.include_untracked(true).recurse_untracked_dirs(true).include_ignored(false);
+    if let Some(below) = canonical(dir).strip_prefix(&root).ok().filter(|p| !p.as_str().is_empty()) {
+        options.pathspec(below.as_str()).disable_pathspec_match(true);
+    }
+    let statuses = repository.statuses(Some(&mut options)).map_err(|e| unreadable(dir, &e))?;
+    let mut changes = Changes::default();
+    for entry in &statuses {
+        if !entry.status().is_wt_new() {
+            changes.dirty = true;
+        } else if let Some(path) = entry.path().ok().filter(|_| changes.untracked.len() < MOST_UNTRACKED) {
+            changes.untracked.push(path.into());
+        }
+    }
+    Ok(changes)
+}
+
+/// The full hash of the commit that `name` stands for, as `git rev-parse` reads it.
+///
+/// # Errors
+/// When `dir` is in no repository, or the name stands for no commit.
+pub fn resolve(dir: &Utf8Path, name: &str) -> Result<String> {
+    let repository = open(dir)?.ok_or_else(|| {
+        Failure::usage(format!("{dir} is in no git repository, so it has no commit {name}"))
+            .help("leave out --rev, or name a flake in a repository with --flake")
+    })?;
+    let commit = repository.revparse_single(name).and_then(|object| object.peel_to_commit());
+    let commit = commit.map_err(|_| {
+        Failure::usage(format!("{name} is no commit of {dir}"))
+            .help("look for it with `git log`, or fetch it first with `git fetch`")
+    })?;
+    Ok(commit.id().to_string())
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the door to repositories")]
+fn open(dir: &Utf8Path) -> Result<Option<Repository>> {
+    match Repository::discover(dir) {
+        Ok(repository) => Ok(Some(repository)),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(unreadable(dir, &error)),
+    }
+}
+
+fn root(repository: &Repository) -> Option<Utf8PathBuf> {
+    let root = Utf8Path::from_path(repository.workdir()?)?;
+    Some(canonical(root))
+}
+
+/// Without links and without a final slash.
+fn canonical(path: &Utf8Path) -> Utf8PathBuf {
+    path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned())
+}
+
+fn unreadable(dir: &Utf8Path, error: &git2::Error) -> Failure {
+    let text = format!("cannot read the git repository of {dir}: {}", error.message());
+    let failure = Failure::new(Aftermath::NotBuilt, text);
+    if error.code() == ErrorCode::Owner {
+        return failure.help(format!(
+            "it belongs to another user: change its owner, or trust it with \
+             git config --global --add safe.directory {dir}"
+        ));
+    }
+    failure
+}

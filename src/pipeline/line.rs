@@ -1,0 +1,102 @@
+//! The line of switches: one VM after another, or several at a time; the first that
+//! fails stops the line, and what was verified stays.
+
+use std::collections::BTreeSet;
+
+use super::deploy::{Attendance, deploy};
+use crate::model::name::VmName;
+use crate::model::outcome::{Outcome, Word};
+use crate::model::plan::{How, Move, Plan};
+use crate::stage::copy::Copied;
+
+/// What is not switched at all: left alone or refused.
+pub fn untouched(movement: &Move) -> Option<Outcome> {
+    let mut outcome = match &movement.how {
+        How::Keep => Outcome::new(movement.vm.clone(), Word::Unchanged, 0),
+        How::Refuse(reason) => {
+            let mut outcome = Outcome::new(movement.vm.clone(), Word::Refused, 12);
+            outcome.detail = Some(reason.clone());
+            outcome
+        }
+        _ => return None,
+    };
+    outcome.from = movement.from.clone();
+    outcome.to = Some(movement.to.clone());
+    Some(outcome)
+}
+
+/// Switches in order, at most `at_once` at a time. A VM waits for those that it comes
+/// `after`. Outcomes are in the order of the plan.
+pub async fn run(attendance: &Attendance<'_>, copied: Vec<Copied>, after: &After, at_once: usize) -> Vec<Outcome> {
+    let mut waiting: Vec<Copied> = copied;
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    while !waiting.is_empty() {
+        let stopped = outcomes.iter().any(|o| o.exit != 0) || *attendance.interrupted.borrow();
+        if stopped {
+            outcomes.extend(waiting.drain(..).map(|c| not_reached(&c.movement)));
+            break;
+        }
+        let open: BTreeSet<VmName> = waiting.iter().map(|c| c.movement.vm.clone()).collect();
+        let mut batch = Vec::new();
+        let mut rest = Vec::new();
+        for next in waiting {
+            let ready = after.of(&next.movement.vm).all(|vm| !open.contains(vm));
+            if ready && batch.len() < at_once.max(1) { batch.push(next) } else { rest.push(next) }
+        }
+        waiting = rest;
+        if batch.is_empty() {
+            // The order has no cycles (plan::order); this is a way out, not a case.
+            batch.append(&mut waiting);
+        }
+        outcomes.extend(together(attendance, batch).await);
+    }
+    outcomes
+}
+
+/// A batch at the same time, in one task: the work is on the hypervisor.
+async fn together(attendance: &Attendance<'_>, batch: Vec<Copied>) -> Vec<Outcome> {
+    let futures: Vec<_> = batch.into_iter().map(|copied| Box::pin(deploy(attendance, copied))).collect();
+    join_all(futures).await
+}
+
+/// Drives several futures to their ends and keeps their order.
+async fn join_all<F: Future + Unpin>(mut futures: Vec<F>) -> Vec<F::Output> {
+    let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (future, output) in futures.iter_mut().zip(outputs.iter_mut()) {
+            if output.is_none() {
+                if let std::task::Poll::Ready(value) = std::pin::Pin::new(future).poll(context) {
+                    *output = Some(value);
+                }
+            }
+        }
+        if outputs.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    outputs.into_iter().flatten().collect()
+}
+
+fn not_reached(movement: &Move) -> Outcome {
+    let mut outcome = Outcome::new(movement.vm.clone(), Word::Skipped, 13);
+    outcome.from = movement.from.clone();
+    outcome.to = Some(movement.to.clone());
+    outcome.detail = Some("not reached: the line stopped before it".to_owned());
+    outcome
+}
+
+/// Which VMs come after which.
+#[derive(Debug, Clone, Default)]
+pub struct After(pub std::collections::BTreeMap<VmName, Vec<VmName>>);
+
+impl After {
+    fn of(&self, vm: &VmName) -> impl Iterator<Item = &VmName> {
+        self.0.get(vm).into_iter().flatten()
+    }
+}
+
+/// Puts outcomes into the order of the plan.
+pub fn in_plan_order(plan: &Plan, mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
+    let place = |vm: &VmName| plan.moves.iter().position(|m| m.vm == *vm).unwrap_or(usize::MAX);
+    outcomes.sort_by_key(|o| place(&o.name));
+    outcomes
+}

@@ -1,0 +1,44 @@
+//! Opening a hypervisor and looking at it, and closing what a crash left open there.
+
+use super::Context;
+use crate::error::Result;
+use crate::host::Host;
+use crate::model::address::Address;
+use crate::model::event::Event;
+use crate::model::name::VmName;
+use crate::model::observed::Observed;
+use crate::model::store_path::StorePath;
+use crate::stage::observe;
+
+/// Opens the connection.
+///
+/// # Errors
+/// Exit 11 when there is no way in.
+pub async fn connect(context: &Context, address: &Address) -> Result<Host> {
+    context.events.send(Event::Phase { name: "connect", total: None });
+    Host::connect(address).await
+}
+
+/// Looks; when a reboot or a crash left transactions open, they are ended first and
+/// the look is repeated.
+///
+/// # Errors
+/// Exit 11 when the hypervisor cannot be asked.
+pub async fn look(context: &Context, host: &Host, wanted: &[(VmName, StorePath)]) -> Result<Observed> {
+    context.events.send(Event::Phase { name: "look", total: None });
+    let observed = observe::observe(host, wanted).await?;
+    if observed.open.iter().all(|t| t.alive) {
+        return Ok(observed);
+    }
+    let open: Vec<String> = observed.open.iter().filter(|t| !t.alive).map(|t| t.vm.clone()).collect();
+    let message = format!("a switch of {} was interrupted before: ending it first", open.join(", "));
+    context.events.send(Event::Warning { message });
+    for (id, recorded) in observe::close_open(host).await? {
+        let how = match recorded {
+            Some(recorded) => format!("{} ({})", recorded.result, recorded.reason),
+            None => "still open".to_owned(),
+        };
+        context.events.send(Event::Warning { message: format!("the interrupted switch {id} ended: {how}") });
+    }
+    observe::observe(host, wanted).await
+}

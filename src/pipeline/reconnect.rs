@@ -1,0 +1,45 @@
+//! Following a transaction to its recorded outcome, through lost connections: the
+//! hypervisor goes on by itself, so all that is needed is to ask again.
+
+use std::time::Duration;
+
+use crate::error::{Aftermath, Failure, Result};
+use crate::host::{Host, clock};
+use crate::model::address::Address;
+use crate::model::name::TransactionId;
+use crate::stage::switch::{self, Ended};
+use crate::tool::events::Line;
+
+/// Asks a transaction's outcome over new connections, again and again for at most
+/// `patience`.
+///
+/// # Errors
+/// Exit 40 when it stays unreachable: nobody here knows how it ended.
+pub async fn follow_again(
+    address: &Address,
+    id: &TransactionId,
+    patience: Duration,
+    mut on_event: impl FnMut(Line),
+) -> Result<Ended> {
+    let began = clock::moment();
+    loop {
+        let attempt = async {
+            let host = Host::connect(address).await?;
+            let ended = switch::resume(&host, id, &mut on_event).await;
+            host.close().await;
+            ended
+        };
+        match attempt.await {
+            Ok(ended) => return Ok(ended),
+            Err(failure) if began.elapsed() >= patience => {
+                return Err(Failure::new(
+                    Aftermath::Unknown,
+                    format!("the connection was lost during the switch {id}, and {address} cannot be asked how it ended"),
+                )
+                .output(&failure.message)
+                .help("the hypervisor finishes or undoes it by itself; look with: deployvm status; deployvm history"));
+            }
+            Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+        }
+    }
+}

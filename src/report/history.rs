@@ -1,0 +1,40 @@
+//! The text of `history`: the ledger, oldest first. Lines of other versions may
+//! lack anything; what is not there is left empty.
+
+use super::page::{Page, Tone};
+use super::quantity;
+use super::summary;
+use super::table::{Cell, Table};
+use crate::error::clean_line;
+use crate::model::ledger::Entry;
+
+/// The whole text, without a newline at its end.
+pub fn text(entries: &[Entry], page: Page) -> String {
+    if entries.is_empty() {
+        return "nothing in the ledger".to_owned();
+    }
+    let mut table = Table::new(["TIME", "VM", "VERB", "RESULT", "GEN", "DOWN", "REVISION", "WHO", "WHY"]);
+    for entry in entries {
+        let text = |text: &Option<String>| clean_line(text.as_deref().unwrap_or_default());
+        let result = text(&entry.result);
+        let tone = tone(&result);
+        let down = entry.durations.get("downtime").copied().map(quantity::millis);
+        table.row([
+            Cell::new(quantity::minute(entry.time.as_deref())),
+            Cell::new(clean_line(&entry.vm)).tone(Tone::Strong),
+            Cell::new(text(&entry.verb)),
+            Cell::new(result).tone(tone),
+            Cell::new(entry.generation.map(|n| n.to_string()).unwrap_or_default()).right(),
+            Cell::new(down.unwrap_or_default()).right(),
+            Cell::new(quantity::revision(entry.revision.as_deref(), entry.dirty)),
+            Cell::new(text(&entry.who)),
+            Cell::new(text(&entry.reason)),
+        ]);
+    }
+    table.render(page)
+}
+
+fn tone(result: &str) -> Tone {
+    let word = serde_json::Value::String(result.to_owned());
+    serde_json::from_value(word).map(summary::tone).unwrap_or_default()
+}

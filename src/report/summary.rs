@@ -1,0 +1,169 @@
+//! The text after a push, a rollback or a check: a row per VM, then for each that
+//! went wrong the reason, the state things are in now, the last console lines and
+//! the next command to type.
+
+use super::page::{Page, Tone, harmless};
+use super::quantity;
+use super::table::{Cell, Table};
+use crate::error::clean_line;
+use crate::model::check::CheckResult;
+use crate::model::outcome::{Outcome, Word};
+
+/// Lines of the console that are shown of a failed guest.
+const CONSOLE_LINES: usize = 20;
+
+/// The whole text, without a newline at its end.
+pub fn text(outcomes: &[Outcome], page: Page) -> String {
+    if outcomes.is_empty() {
+        return "no microVMs".to_owned();
+    }
+    let mut table = Table::default();
+    outcomes.iter().for_each(|outcome| table.row(row(outcome)));
+    let mut lines = vec![table.render(page)];
+    for outcome in outcomes.iter().filter(|o| needs_words(o)) {
+        lines.push(String::new());
+        lines.extend(block(outcome, page));
+    }
+    if outcomes.len() > 1 {
+        lines.push(String::new());
+        lines.push(counts(outcomes));
+    }
+    lines.join("\n")
+}
+
+/// The colour of a result.
+pub fn tone(result: Word) -> Tone {
+    match result {
+        Word::Deployed | Word::Staged => Tone::Good,
+        Word::Unchanged => Tone::Dim,
+        Word::RolledBack | Word::Skipped => Tone::Warn,
+        Word::Failed | Word::Refused => Tone::Bad,
+    }
+}
+
+/// How many of the checks passed, such as `checks 2/3`; nothing if there were none.
+pub fn checks(checks: &[CheckResult]) -> String {
+    if checks.is_empty() {
+        return String::new();
+    }
+    let passed = checks.iter().filter(|c| c.ok).count();
+    let excused = checks.iter().filter(|c| is_excused(c)).count();
+    let excused = if excused > 0 { format!(", {excused} failing before") } else { String::new() };
+    format!("checks {passed}/{}{excused}", checks.len())
+}
+
+/// Whether a failed check was excused, because it failed before the push too.
+pub fn is_excused(check: &CheckResult) -> bool {
+    !check.ok && check.note.as_deref() == Some("failing-before")
+}
+
+fn row(outcome: &Outcome) -> Vec<Cell> {
+    let shutdown = match outcome.shutdown.as_deref() {
+        Some("killed") => Cell::new("guest had to be killed").short("guest killed").tone(Tone::Warn),
+        Some("clean") => Cell::new("clean shutdown").short("clean"),
+        Some(other) => Cell::new(clean_line(other)),
+        None => Cell::default(),
+    };
+    let downtime = outcome.downtime.map(|m| format!("down {}", quantity::millis(m))).unwrap_or_default();
+    let generation = outcome.generation.map(|n| format!("generation {n}")).unwrap_or_default();
+    let short = outcome.generation.map(|n| format!("gen {n}")).unwrap_or_default();
+    vec![
+        Cell::new(outcome.name.as_str()).tone(Tone::Strong),
+        Cell::new(outcome.result.to_string()).tone(tone(outcome.result)),
+        Cell::new(generation).short(short),
+        Cell::new(downtime),
+        shutdown,
+        Cell::new(checks(&outcome.checks)),
+    ]
+}
+
+fn needs_words(outcome: &Outcome) -> bool {
+    outcome.exit != 0 || outcome.checks.iter().any(|c| !c.ok) || outcome.detail.is_some()
+}
+
+fn block(outcome: &Outcome, page: Page) -> Vec<String> {
+    let name = page.paint(Tone::Strong, outcome.name.as_str());
+    let word = page.paint(tone(outcome.result), &outcome.result.to_string());
+    let why = outcome.reason.as_deref().map(|r| format!(": {}", clean_line(r))).unwrap_or_default();
+    let mut lines = vec![page.cut(&format!("{name} {word}{why}"))];
+    if let Some(detail) = &outcome.detail {
+        lines.push(page.wrap("  ", &harmless(detail), 2));
+    }
+    for check in outcome.checks.iter().filter(|c| !c.ok) {
+        let tone = if is_excused(check) { Tone::Warn } else { Tone::Bad };
+        let first = format!("  {} ", page.paint(tone, "check"));
+        lines.push(page.wrap(&first, &failed_check(check), 8));
+    }
+    if let Some(state) = state(outcome) {
+        lines.push(page.wrap("  state: ", &state, 9));
+    }
+    let skip = outcome.console.len().saturating_sub(CONSOLE_LINES);
+    if outcome.exit != 0 && !outcome.console.is_empty() {
+        lines.push("  last lines of its console:".to_owned());
+        let console = outcome.console.iter().skip(skip);
+        lines.extend(
+            console.map(|line| page.cut(&format!("    {} {}", page.paint(Tone::Dim, "│"), clean_line(line)))),
+        );
+    }
+    if let Some(next) = next(outcome) {
+        lines.push(format!("  next: {next}"));
+    }
+    lines
+}
+
+/// A failed check in words, such as `web from hypervisor failed after 30.0 s: HTTP 500`.
+pub fn failed_check(check: &CheckResult) -> String {
+    let name = clean_line(&check.name);
+    if is_excused(check) {
+        return format!("{name} from {} fails, as it did before", check.from);
+    }
+    let after = match check.millis {
+        Some(millis) => format!("failed after {}", quantity::millis(millis)),
+        None => "could not run".to_owned(),
+    };
+    let note = check.note.as_deref().map(|note| format!(": {}", clean_line(note))).unwrap_or_default();
+    format!("{name} from {} {after}{note}", check.from)
+}
+
+/// The state that this VM is in now, where that does not go without saying.
+pub fn state(outcome: &Outcome) -> Option<String> {
+    let runner = |what: &str| match &outcome.from {
+        Some(from) => format!("{what} ({})", quantity::short(from)),
+        None => what.to_owned(),
+    };
+    Some(match (outcome.exit, outcome.result) {
+        (0, _) => return None,
+        (10..=13, _) => "not touched".to_owned(),
+        (20, _) => "not touched; some store paths may have been copied".to_owned(),
+        (30 | 31, Word::Failed) => "as before: absent".to_owned(),
+        (30 | 31, _) => runner("what ran before runs again"),
+        (32, _) => "left as it is".to_owned(),
+        (130, _) => "not touched".to_owned(),
+        _ => "not known: look at the hypervisor".to_owned(),
+    })
+}
+
+fn next(outcome: &Outcome) -> Option<String> {
+    let vm = &outcome.name;
+    Some(match outcome.exit {
+        0..=2 => return None,
+        10 | 13 | 20 | 130 => format!("deployvm push {vm}"),
+        11 => "deployvm doctor".to_owned(),
+        12 => format!("deployvm plan {vm}"),
+        30 | 31 => {
+            format!("deployvm history {vm}, or deployvm push {vm} --keep-failed to look at it while it fails")
+        }
+        32 => format!("deployvm logs {vm}, or deployvm rollback {vm}"),
+        _ => format!("deployvm status {vm}"),
+    })
+}
+
+fn counts(outcomes: &[Outcome]) -> String {
+    use Word::{Deployed, Failed, Refused, RolledBack, Skipped, Staged, Unchanged};
+    let count = |word: Word| {
+        let count = outcomes.iter().filter(|o| o.result == word).count();
+        (count > 0).then(|| format!("{count} {word}"))
+    };
+    let words = [Deployed, Staged, Unchanged, RolledBack, Failed, Skipped, Refused];
+    words.into_iter().filter_map(count).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,112 @@
+//! What we speak into: which of the three streams are terminals, how wide, whether
+//! this is CI, and the time of day for plain output. The only file of this room
+//! that looks at the world.
+
+use std::io::IsTerminal;
+
+use super::page::Page;
+use super::{ColourChoice, Speech};
+
+/// What was found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Terminal {
+    /// Somebody can type.
+    pub stdin: bool,
+    /// Somebody reads the result.
+    pub stdout: bool,
+    /// Somebody reads the progress.
+    pub stderr: bool,
+    /// Columns, if one of the two is a terminal.
+    pub width: Option<usize>,
+    /// `NO_COLOR` is set, to anything but nothing (<https://no-color.org>).
+    pub no_colour: bool,
+    /// It cannot move its cursor.
+    pub dumb: bool,
+    /// This is CI, where a log is read later.
+    pub ci: bool,
+}
+
+impl Terminal {
+    /// Looks at the streams and the environment of this process.
+    pub fn look() -> Self {
+        let set = |name: &str| {
+            let value = std::env::var_os(name).unwrap_or_default();
+            !value.is_empty() && value != "0" && value != "false"
+        };
+        let size =
+            || console::Term::stderr().size_checked().or_else(|| console::Term::stdout().size_checked());
+        Self {
+            stdin: std::io::stdin().is_terminal(),
+            stdout: std::io::stdout().is_terminal(),
+            stderr: std::io::stderr().is_terminal(),
+            width: size().map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0),
+            no_colour: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+            dumb: std::env::var_os("TERM").is_none_or(|value| value.is_empty() || value == "dumb"),
+            ci: ["CI", "JENKINS_URL", "TEAMCITY_VERSION", "TF_BUILD"].into_iter().any(set),
+        }
+    }
+
+    /// The page that the result is written on.
+    pub fn result_page(self, speech: Speech) -> Page {
+        self.page(self.stdout, speech)
+    }
+
+    /// The page that progress and errors are written on.
+    pub fn progress_page(self, speech: Speech) -> Page {
+        self.page(self.stderr, speech)
+    }
+
+    /// Whether progress may move in place.
+    pub fn can_animate(self) -> bool {
+        self.stderr && !self.dumb && !self.ci
+    }
+
+    /// Whether somebody can be asked: they must see the question, too.
+    pub fn can_ask(self) -> bool {
+        self.stdin && self.stderr
+    }
+
+    fn page(self, is_terminal: bool, speech: Speech) -> Page {
+        let colour = match speech.colour {
+            ColourChoice::Always => true,
+            ColourChoice::Never => false,
+            ColourChoice::Auto => is_terminal && !self.no_colour && !self.dumb,
+        };
+        Page { width: self.width.filter(|_| is_terminal), colour }
+    }
+}
+
+/// The time of day in UTC, `HH:MM:SS`.
+#[expect(clippy::disallowed_methods, reason = "report knows no host, and the time of speaking is its own")]
+pub(super) fn time_of_day() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seconds = since.map(|d| d.as_secs()).unwrap_or_default() % 86_400;
+    format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_follows_the_flag_then_no_color_then_the_stream() {
+        let terminal = Terminal { stdout: true, width: Some(100), ..Terminal::default() };
+        let page = |terminal: Terminal, colour| terminal.result_page(Speech { colour, ..Speech::default() });
+        assert_eq!(page(terminal, ColourChoice::Auto), Page { width: Some(100), colour: true });
+        assert!(!page(terminal, ColourChoice::Never).colour);
+        let no_colour = Terminal { no_colour: true, ..terminal };
+        assert!(!page(no_colour, ColourChoice::Auto).colour);
+        assert!(page(no_colour, ColourChoice::Always).colour);
+        let piped = Terminal { stdout: false, ..terminal };
+        assert_eq!(page(piped, ColourChoice::Auto), Page::PLAIN);
+    }
+
+    #[test]
+    fn ci_and_pipes_get_lines() {
+        let terminal = Terminal { stderr: true, stdin: true, ..Terminal::default() };
+        assert!(terminal.can_animate() && terminal.can_ask());
+        assert!(!Terminal { ci: true, ..terminal }.can_animate());
+        assert!(!Terminal { dumb: true, ..terminal }.can_animate());
+        assert!(!Terminal { stdin: false, ..terminal }.can_ask());
+    }
+}

@@ -1,0 +1,147 @@
+//! The line of one VM while it is switched, as it grows in place: `stopped →
+//! started → checks 2/3…`. Pure; who draws it is not its business.
+
+use crate::error::clean_line;
+use crate::model::check::CheckResult;
+
+/// What has happened to one VM so far.
+#[derive(Debug, Default)]
+pub(super) struct Trail {
+    words: Vec<String>,
+    /// Where among the words the checks stand, once the first has ended.
+    checks: Option<usize>,
+    ended: usize,
+    passed: usize,
+    failed: Vec<String>,
+    planned: usize,
+    doing: Option<String>,
+}
+
+impl Trail {
+    /// The trail of a VM for which so many checks are planned.
+    pub fn new(planned: usize) -> Self {
+        Self { planned, ..Self::default() }
+    }
+
+    /// The transaction went a step further.
+    pub fn step(&mut self, step: &str, detail: Option<&str>) {
+        let doing = match step {
+            "locked" => "preparing",
+            "stopping" => "stopping",
+            "stopped" => {
+                let killed = detail.is_some_and(|detail| detail.contains("kill"));
+                self.words.push(if killed { "killed" } else { "stopped" }.to_owned());
+                "starting"
+            }
+            "flipped" => "starting",
+            "started" => {
+                self.words.push("started".to_owned());
+                "booting"
+            }
+            "booted" => "booting",
+            "proven" => "checking",
+            "waiting" => "waiting for the verdict",
+            "decided" | "closed" => "",
+            "undoing" => {
+                self.words.push("undo".to_owned());
+                self.checks = None;
+                (self.ended, self.passed, self.failed) = (0, 0, Vec::new());
+                "stopping"
+            }
+            other => &clean_line(other),
+        };
+        self.doing = (!doing.is_empty()).then(|| doing.to_owned());
+    }
+
+    /// A check ended.
+    pub fn check(&mut self, check: &CheckResult) {
+        self.ended += 1;
+        if check.ok {
+            self.passed += 1;
+        } else {
+            self.failed.push(clean_line(&check.name));
+        }
+        let total = self.planned.max(self.ended);
+        let failed = match self.failed.as_slice() {
+            [] => String::new(),
+            failed => format!(" ({} failed)", failed.join(", ")),
+        };
+        let more = if self.ended < total { "…" } else { "" };
+        let word = format!("checks {}/{total}{failed}{more}", self.passed);
+        self.doing = None;
+        match self.checks.and_then(|at| self.words.get_mut(at)) {
+            Some(old) => *old = word,
+            None => {
+                self.checks = Some(self.words.len());
+                self.words.push(word);
+            }
+        }
+    }
+
+    /// Nothing more will come but this word.
+    pub fn end(&mut self, word: String) {
+        self.words.push(word);
+        self.doing = None;
+    }
+
+    /// Whether anything has happened at all.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.doing.is_none()
+    }
+
+    /// The line.
+    pub fn text(&self) -> String {
+        let doing = self.doing.iter().map(|doing| format!("{doing}…"));
+        self.words.iter().cloned().chain(doing).collect::<Vec<_>>().join(" → ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::check::From;
+
+    fn check(name: &str, ok: bool) -> CheckResult {
+        CheckResult {
+            name: name.into(),
+            from: From::Hypervisor,
+            ok,
+            millis: Some(1),
+            note: None,
+            definition: None,
+        }
+    }
+
+    #[test]
+    fn grows_in_place() {
+        let mut trail = Trail::new(3);
+        let mut seen = Vec::new();
+        for step in ["locked", "stopping", "stopped", "flipped", "started", "booted", "proven"] {
+            trail.step(step, None);
+            seen.push(trail.text());
+        }
+        for (name, ok) in [("ping", true), ("ssh", true), ("web", false)] {
+            trail.check(&check(name, ok));
+            seen.push(trail.text());
+        }
+        trail.step("undoing", None);
+        trail.step("stopped", Some("killed"));
+        trail.step("started", None);
+        trail.check(&check("ping", true));
+        trail.end("rolled-back".into());
+        seen.push(trail.text());
+        insta::assert_snapshot!(seen.join("\n"), @"
+        preparing…
+        stopping…
+        stopped → starting…
+        stopped → starting…
+        stopped → started → booting…
+        stopped → started → booting…
+        stopped → started → checking…
+        stopped → started → checks 1/3…
+        stopped → started → checks 2/3…
+        stopped → started → checks 2/3 (web failed)
+        stopped → started → checks 2/3 (web failed) → undo → killed → started → checks 1/3… → rolled-back
+        ");
+    }
+}

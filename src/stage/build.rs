@@ -1,0 +1,127 @@
+//! Builds runners on this machine, from derivations that were evaluated before. What
+//! is in the store already costs one question; the rest is streamed.
+
+use crate::error::{Aftermath, Failure, Result};
+use crate::host::process;
+use crate::model::argv::{Argv, Output};
+use crate::model::closure::Closure;
+use crate::model::event::{Event, Events};
+use crate::model::inventory::Wanted;
+use crate::model::name::VmName;
+use crate::model::store_path::StorePath;
+use crate::tool::nix::build::{self, Watch, Why};
+use crate::tool::nix::{PassThrough, closure, errors};
+
+/// Every runner that was asked for is in the local store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Built {
+    made: Vec<VmName>,
+}
+
+impl Built {
+    /// Those whose runner was not in the store before.
+    pub fn made(&self) -> &[VmName] {
+        &self.made
+    }
+}
+
+/// Why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotBuilt {
+    /// Derivations were evaluated once and have been garbage-collected since:
+    /// evaluate again without the cache.
+    Gone(Vec<VmName>),
+    /// Something that the user must mend.
+    Failed(Failure),
+}
+
+impl From<Failure> for NotBuilt {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Builds the runners of these microVMs. `options` are the user's `--option NAME VALUE`.
+///
+/// # Errors
+/// When a derivation is gone or does not build.
+pub async fn build_local(
+    wanted: &[Wanted],
+    options: &[(String, String)],
+    events: &Events,
+) -> std::result::Result<Built, NotBuilt> {
+    if wanted.is_empty() {
+        return Ok(Built::default());
+    }
+    let all = wanted.iter().flat_map(|w| [&w.runner, &w.drv]);
+    let output = ask(&build::missing(all), "cannot ask the local store").await?;
+    let missing = build::parse_paths(&output.text());
+    let todo: Vec<&Wanted> = wanted.iter().filter(|w| missing.contains(&w.runner)).collect();
+    let gone: Vec<VmName> =
+        todo.iter().filter(|w| missing.contains(&w.drv)).map(|w| w.name.clone()).collect();
+    if !gone.is_empty() {
+        return Err(NotBuilt::Gone(gone));
+    }
+    if todo.is_empty() {
+        return Ok(Built::default());
+    }
+    events.send(Event::Phase { name: "build", total: Some(todo.len() as u64) });
+    let pass = PassThrough { options: options.to_vec(), ..PassThrough::default() };
+    let argv = build::realise(todo.iter().map(|w| &w.drv), &pass);
+    let mut watch = Watch::default();
+    let output = process::watch(&argv, |_| (), |line| {
+        if let Some(event) = watch.line(line) {
+            events.send(event);
+        }
+    });
+    let output = output.await.map_err(errors::not_started)?;
+    if output.ok() {
+        return Ok(Built { made: todo.into_iter().map(|w| w.name.clone()).collect() });
+    }
+    let failure = match watch.why() {
+        Some(why) => explain(why, &todo).await,
+        None => errors::explain(&output).failure("cannot build"),
+    };
+    Err(NotBuilt::Failed(failure))
+}
+
+/// The closure of a path in the local store.
+///
+/// # Errors
+/// When the path is not there.
+pub async fn closure_of(path: &StorePath) -> Result<Closure> {
+    let output = ask(&closure::path_info(path), &format!("cannot read the closure of {path}")).await?;
+    Ok(closure::parse_listing(&output.text()))
+}
+
+async fn ask(argv: &Argv, doing: &str) -> Result<Output> {
+    let output = process::run(argv).await.map_err(errors::not_started)?;
+    if output.ok() { Ok(output) } else { Err(errors::explain(&output).failure(doing)) }
+}
+
+async fn explain(why: Why, todo: &[&Wanted]) -> Failure {
+    let Some(derivation) = &why.derivation else {
+        // Not about one build: a full disk, missing build users and the like.
+        return errors::read(&format!("error: {}", why.message)).failure("cannot build");
+    };
+    let vms = affected(derivation, todo).await;
+    let whose = if vms.is_empty() { String::new() } else { format!(" for {}", vms.join(", ")) };
+    let name = build::short_name(derivation.as_str());
+    let failure = Failure::new(Aftermath::NotBuilt, format!("cannot build {name}{whose}: {}", why.message));
+    let failure = failure.output(&why.log.join("\n"));
+    if why.message.contains("is required to build") {
+        return failure.help(
+            "this machine cannot build for that system: use --build-on hypervisor, or set up a remote builder",
+        );
+    }
+    failure.help(format!("the whole log: nix log {derivation}"))
+}
+
+/// The microVMs that need this derivation.
+async fn affected(derivation: &StorePath, todo: &[&Wanted]) -> Vec<String> {
+    // Only for the message: when the store does not answer, it is told without.
+    let output = process::run(&build::dependents(derivation)).await.unwrap_or_default();
+    let dependents = build::parse_paths(&output.text());
+    let needs = |w: &&&Wanted| w.drv == *derivation || dependents.contains(&w.drv);
+    todo.iter().filter(needs).map(|w| w.name.to_string()).collect()
+}

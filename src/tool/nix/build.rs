@@ -1,0 +1,200 @@
+//! Building with `nix-store --realise`, the one way that builds a `.drv` in every
+//! version (`nix build X.drv` builds nothing from 2.26 on), and reading its log.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::PassThrough;
+use super::internal_json::{BUILD, LOG_LINE, Line, parse};
+use crate::error::clean_line;
+use crate::model::argv::Argv;
+use crate::model::event::Event;
+use crate::model::store_path::StorePath;
+
+/// Lines of each build log that are kept for a failure.
+const MOST_LINES: usize = 30;
+
+/// Asks which of these are missing from the local store; rc 0 either way.
+pub fn missing<'a>(paths: impl IntoIterator<Item = &'a StorePath>) -> Argv {
+    // Without --print-invalid it would stop at the first.
+    Argv::new("nix-store")
+        .args(["--check-validity", "--print-invalid"])
+        .args(paths.into_iter().map(StorePath::as_str))
+}
+
+/// Paths, one a line; lines that are something else are left out.
+pub fn parse_paths(text: &str) -> Vec<StorePath> {
+    text.lines().filter_map(|l| l.trim().parse().ok()).collect()
+}
+
+/// Builds derivations, or fetches their outputs.
+pub fn realise<'a>(derivations: impl IntoIterator<Item = &'a StorePath>, pass: &PassThrough) -> Argv {
+    let argv = Argv::new("nix-store")
+        .args(["--realise", "--log-format", "internal-json"])
+        .args(derivations.into_iter().map(StorePath::as_str));
+    super::options(argv, pass)
+}
+
+/// Asks which derivations in the store need this one.
+pub fn dependents(derivation: &StorePath) -> Argv {
+    Argv::new("nix-store").args(["--query", "--referrers-closure", derivation.as_str()])
+}
+
+/// Follows a build and remembers what a failure needs.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// Derivation by activity.
+    running: BTreeMap<u64, String>,
+    /// Last lines by derivation.
+    logs: BTreeMap<String, VecDeque<String>>,
+    /// Messages of level 0.
+    errors: Vec<String>,
+}
+
+/// Why a build failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// The derivation that failed first, if Nix named one.
+    pub derivation: Option<StorePath>,
+    /// What Nix says, one line.
+    pub message: String,
+    /// The derivation's last log lines.
+    pub log: Vec<String>,
+}
+
+impl Watch {
+    /// Takes one line of stderr.
+    pub fn line(&mut self, line: &str) -> Option<Event> {
+        match parse(line)? {
+            Line::Start { id, kind: BUILD, fields, .. } => {
+                let path = fields.first()?.as_str()?.to_owned();
+                let derivation = short_name(&path);
+                self.running.insert(id, path);
+                Some(Event::Building { derivation })
+            }
+            Line::Result { id, kind: LOG_LINE, fields } => {
+                let line = clean_line(fields.first()?.as_str()?);
+                if line.trim().is_empty() {
+                    return None;
+                }
+                let log = self.logs.entry(self.running.get(&id)?.clone()).or_default();
+                if log.len() == MOST_LINES {
+                    log.pop_front();
+                }
+                log.push_back(line.clone());
+                Some(Event::BuildLog { line })
+            }
+            Line::Message { level: 0, text } => {
+                self.errors.push(text);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// What went wrong, once Nix has failed. `None` when it said nothing in this form.
+    pub fn why(&self) -> Option<Why> {
+        let says: Vec<&str> =
+            self.errors.iter().map(|e| e.trim()).filter(|e| e.starts_with("error:")).collect();
+        // The first is the cause; those that only had to wait for it come later.
+        let cause = says.iter().find(|e| !only_waited(e)).or(says.first())?;
+        let text = cause.strip_prefix("error:").unwrap_or(cause);
+        let derivation =
+            text.split('\'').find_map(|w| w.parse::<StorePath>().ok().filter(StorePath::is_derivation));
+        let log = derivation.as_ref().and_then(|d| self.logs.get(d.as_str()));
+        let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
+        // Nix 2.34 gives the reason in a line of its own; the log follows by itself.
+        let message: Vec<&str> = lines
+            .take_while(|l| !l.starts_with("Output paths:") && !l.to_lowercase().starts_with("last "))
+            .collect();
+        Some(Why {
+            derivation,
+            message: message.join(" ").trim_end_matches([';', '.']).to_owned(),
+            log: log.map(|l| l.iter().cloned().collect()).unwrap_or_default(),
+        })
+    }
+}
+
+/// `error: 1 dependencies of derivation '…' failed to build`, and 2.34's
+/// `error: Cannot build '…'.` with `Reason: 1 dependency failed.`
+fn only_waited(error: &str) -> bool {
+    error.contains("dependencies of derivation")
+        || error.contains("dependency failed")
+        || error.contains("dependencies failed")
+        || error.starts_with("error: build of ")
+}
+
+/// `/nix/store/…-microvm-qemu-vm1.drv` -> `microvm-qemu-vm1`.
+pub fn short_name(path: &str) -> String {
+    let name = path.parse::<StorePath>().map(|p| p.name().to_owned());
+    let name = name.unwrap_or_else(|_| clean_line(path));
+    name.strip_suffix(".drv").map(str::to_owned).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    // Nix 2.8.0 and 2.26.3 differ in `parent` alone.
+    const FAILED: &str = r#"@nix {"action":"start","id":1,"level":6,"parent":0,"text":"querying info about missing paths","type":0}
+@nix {"action":"msg","level":3,"msg":"these 2 derivations will be built:"}
+@nix {"action":"start","fields":["/nix/store/9rw7imqcwrk9jczgpamcwhy9qazxbag3-dep.drv","",1,1],"id":9,"level":3,"text":"building '/nix/store/9rw7imqcwrk9jczgpamcwhy9qazxbag3-dep.drv'","type":105}
+@nix {"action":"result","fields":[0,2,1,0],"id":4,"type":105}
+@nix {"action":"result","fields":["\u0001"],"id":9,"type":101}
+@nix {"action":"result","fields":["\u001b[31mbroken\u001b[0m"],"id":9,"type":101}
+@nix {"action":"result","fields":["again"],"id":9,"type":101}
+@nix {"action":"msg","column":null,"file":null,"level":0,"line":null,"msg":"\u001b[31;1merror:\u001b[0m builder for '\u001b[35;1m/nix/store/9rw7imqcwrk9jczgpamcwhy9qazxbag3-dep.drv\u001b[0m' failed with exit code 3;\n       last 2 log lines:\n       > broken\n       > again"}
+@nix {"action":"stop","id":9}
+@nix {"action":"msg","level":0,"msg":"\u001b[31;1merror:\u001b[0m \u001b[35;1m1\u001b[0m dependencies of derivation '\u001b[35;1m/nix/store/xxpysw25m1pjrz4vwg0xh50sc7hznby2-top.drv\u001b[0m' failed to build"}"#;
+
+    const V34: &str = r#"@nix {"action":"msg","level":0,"msg":"\u001b[31;1merror:\u001b[0m Cannot build '\u001b[35;1m/nix/store/9rw7imqcwrk9jczgpamcwhy9qazxbag3-dep.drv\u001b[0m'.\n       Reason: builder failed with exit code 3.\n       Output paths:\n         /nix/store/x\n       Last 2 log lines:\n       > broken"}
+@nix {"action":"msg","level":0,"msg":"\u001b[31;1merror:\u001b[0m Cannot build '/nix/store/xxpysw25m1pjrz4vwg0xh50sc7hznby2-top.drv'.\n       Reason: 1 dependency failed."}"#;
+
+    #[test]
+    fn follows_a_build_and_names_what_failed() {
+        let mut watch = Watch::default();
+        let events: Vec<Event> = FAILED.lines().filter_map(|l| watch.line(l)).collect();
+        assert_eq!(
+            events,
+            [
+                Event::Building { derivation: "dep".into() },
+                Event::BuildLog { line: "broken".into() },
+                Event::BuildLog { line: "again".into() }
+            ]
+        );
+        let why = watch.why().unwrap();
+        assert_eq!(why.derivation.unwrap().name(), "dep.drv");
+        assert_eq!(
+            why.message,
+            "builder for '/nix/store/9rw7imqcwrk9jczgpamcwhy9qazxbag3-dep.drv' failed with exit code 3"
+        );
+        assert_eq!(why.log, ["broken", "again"]);
+    }
+
+    #[test]
+    fn reads_the_newest_wording() {
+        let mut watch = Watch::default();
+        V34.lines().for_each(|l| drop(watch.line(l)));
+        let why = watch.why().unwrap();
+        assert_eq!(why.derivation.unwrap().name(), "dep.drv");
+        assert!(why.message.ends_with("Reason: builder failed with exit code 3"), "{}", why.message);
+        assert_eq!(Watch::default().why(), None);
+    }
+
+    #[test]
+    fn names_derivations_shortly() {
+        assert_eq!(short_name("/nix/store/9rw7imqcwrk9jczgpamcwhy9qazxbag3-dep.drv"), "dep");
+        assert_eq!(short_name("\u{1b}[1mx.drv"), "x");
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(lines in proptest::collection::vec("(@nix \\{\"action\":\"(start|result|msg)\",\"id\":1,\"type\":10[15],\"level\":0,\"fields\":\\[(\"x\")?\\],\"msg\":\"error:.?\"\\}|\\PC{0,20})", 0..6)) {
+            let mut watch = Watch::default();
+            for line in &lines {
+                let _ = watch.line(line);
+            }
+            let _ = watch.why();
+        }
+    }
+}

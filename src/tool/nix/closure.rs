@@ -1,0 +1,48 @@
+//! Closures with sizes, from `nix path-info -r -s` in its plain form: the one
+//! listing that is byte for byte the same in Nix 2.8, 2.26 and 2.34.
+
+use crate::model::argv::Argv;
+use crate::model::closure::Closure;
+use crate::model::store_path::StorePath;
+
+/// Asks for the closure of a path in the local store.
+pub fn path_info(path: &StorePath) -> Argv {
+    super::nix(["path-info", "--recursive", "--size"]).arg(path.as_str())
+}
+
+/// `/nix/store/…-name<blanks>\t<blanks>100448`, one path a line. Lines that are
+/// something else are left out.
+pub fn parse_listing(text: &str) -> Closure {
+    let paths = text.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let path: StorePath = words.next()?.parse().ok()?;
+        let bytes: u64 = words.next()?.parse().ok()?;
+        Some((path, bytes))
+    });
+    Closure { paths: paths.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LISTING: &str = "\
+/nix/store/9rw7imqcwrk9jczgpamcwhy9qazxbag3-dep             \t     100448
+/nix/store/7v3yb45zwbvv0dpfjmr67y31ldlyz4l7-microvm-qemu-vm1\t        136
+";
+
+    #[test]
+    fn reads_paths_and_sizes() {
+        let closure = parse_listing(LISTING);
+        assert_eq!(closure.paths.len(), 2);
+        assert_eq!(closure.bytes(), 100_584);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "(/nix/store/|[a-z0-9\\t\n -]|\\PC){0,80}") {
+            parse_listing(&text);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! `nix copy` to a hypervisor, and its progress. Nix 2.26 and later tell bytes; 2.8
+//! tells only which paths begin and end.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::internal_json::{COPY_PATH, COPY_PATHS, Line, PROGRESS, SET_EXPECTED, parse};
+use crate::model::argv::Argv;
+use crate::model::event::Event;
+use crate::model::store_path::StorePath;
+
+/// Copies paths with their closures to `store`, such as `ssh-ng://hv`.
+///
+/// `ssh_options` become `NIX_SSHOPTS`: no quotes in it, because Nix 2.8 splits it at
+/// blanks. A port belongs there too (`-p N`); only 2.34 takes one in the URL.
+pub fn copy<'a>(
+    store: &str,
+    ssh_options: &str,
+    substitute: bool,
+    paths: impl IntoIterator<Item = &'a StorePath>,
+) -> Argv {
+    let mut argv = super::nix(["copy"])
+        .args(["--log-format", "internal-json"])
+        // Local builds carry no signature, and ssh-ng refuses them even from root.
+        .arg("--no-check-sigs");
+    if substitute {
+        // Let the hypervisor fetch from its caches what it can. Nix 2.8 ignores it
+        // over ssh-ng.
+        argv = argv.arg("--substitute-on-destination");
+    }
+    argv.args(["--to", store]).args(paths.into_iter().map(StorePath::as_str)).env("NIX_SSHOPTS", ssh_options)
+}
+
+/// Follows the progress of one `nix copy`.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Activities around all copies.
+    around: Vec<u64>,
+    /// Bytes sent so far, by the activity of the path.
+    sent: BTreeMap<u64, u64>,
+    /// Bytes of the paths that are done.
+    before: u64,
+    done: u64,
+    total: u64,
+    total_bytes: Option<u64>,
+    /// Nix 2.26 and later count done paths themselves.
+    counted: bool,
+    told_bytes: bool,
+    last: Option<Event>,
+    /// Messages of level 0, one text each.
+    errors: Vec<String>,
+}
+
+impl Progress {
+    /// Takes one line of stderr; an event when something has changed.
+    pub fn line(&mut self, line: &str) -> Option<Event> {
+        match parse(line)? {
+            Line::Start { id, kind: COPY_PATHS, text, .. } => {
+                self.around.push(id);
+                // `copying 3 paths`
+                let count = text.split_ascii_whitespace().find_map(|w| w.parse().ok());
+                self.total = self.total.max(count.unwrap_or_default());
+            }
+            Line::Start { id, kind: COPY_PATH, .. } => {
+                self.sent.insert(id, 0);
+            }
+            Line::Stop { id } => {
+                let bytes = self.sent.remove(&id)?;
+                self.before = self.before.saturating_add(bytes);
+                if !self.counted {
+                    self.done = self.done.saturating_add(1);
+                }
+            }
+            Line::Result { id, kind: PROGRESS, fields } => {
+                let number = |at: usize| fields.get(at).and_then(Value::as_u64).unwrap_or_default();
+                if let Some(sent) = self.sent.get_mut(&id) {
+                    *sent = number(0);
+                    self.told_bytes = true;
+                } else if self.around.contains(&id) {
+                    self.counted = true;
+                    (self.done, self.total) = (number(0), number(1));
+                } else {
+                    return None;
+                }
+            }
+            Line::Result { id, kind: SET_EXPECTED, fields } if self.around.contains(&id) => {
+                if fields.first().and_then(Value::as_u64) == Some(COPY_PATH) {
+                    self.total_bytes = fields.get(1).and_then(Value::as_u64);
+                }
+            }
+            Line::Message { level: 0, text } => {
+                self.errors.push(text);
+                return None;
+            }
+            _ => return None,
+        }
+        self.changed()
+    }
+
+    fn changed(&mut self) -> Option<Event> {
+        if self.total == 0 {
+            return None;
+        }
+        let sent = self.sent.values().fold(self.before, |sum, b| sum.saturating_add(*b));
+        let event = Event::Copying {
+            done: self.done.min(self.total),
+            total: self.total,
+            bytes: self.told_bytes.then_some(sent),
+            total_bytes: self.total_bytes.filter(|_| self.told_bytes),
+        };
+        let new = self.last.as_ref() != Some(&event);
+        self.last = Some(event.clone());
+        new.then_some(event)
+    }
+
+    /// What Nix complained about, in the form that [`super::errors::read`] takes.
+    pub fn errors(&self) -> String {
+        self.errors.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const V8: &str = r#"@nix {"action":"start","id":3,"level":3,"text":"copying 2 paths","type":103}
+@nix {"action":"start","fields":["/nix/store/a","local","ssh-ng://hv"],"id":4,"level":3,"text":"copying path","type":100}
+@nix {"action":"stop","id":4}
+@nix {"action":"start","fields":["/nix/store/b","local","ssh-ng://hv"],"id":5,"level":3,"text":"copying path","type":100}
+@nix {"action":"stop","id":5}
+@nix {"action":"stop","id":3}"#;
+
+    const V26: &str = r#"@nix {"action":"start","id":3,"level":3,"parent":0,"text":"copying 2 paths","type":103}
+@nix {"action":"result","fields":[100,3000],"id":3,"type":106}
+@nix {"action":"result","fields":[0,2,1,0],"id":3,"type":105}
+@nix {"action":"start","fields":["/nix/store/a","local","ssh-ng://hv"],"id":4,"level":3,"parent":3,"text":"copying path","type":100}
+@nix {"action":"result","fields":[1000,2000,0,0],"id":4,"type":105}
+@nix {"action":"result","fields":[2000,2000,0,0],"id":4,"type":105}
+@nix {"action":"stop","id":4}
+@nix {"action":"result","fields":[1,2,0,0],"id":3,"type":105}
+@nix {"action":"start","fields":["/nix/store/b","local","ssh-ng://hv"],"id":5,"level":3,"parent":3,"text":"copying path","type":100}
+@nix {"action":"result","fields":[1000,1000,0,0],"id":5,"type":105}
+@nix {"action":"stop","id":5}
+@nix {"action":"result","fields":[2,2,0,0],"id":3,"type":105}
+@nix {"action":"stop","id":3}"#;
+
+    fn last(text: &str) -> Event {
+        let mut progress = Progress::default();
+        text.lines().filter_map(|l| progress.line(l)).last().unwrap()
+    }
+
+    #[test]
+    fn counts_paths_where_nix_tells_no_bytes() {
+        assert_eq!(last(V8), Event::Copying { done: 2, total: 2, bytes: None, total_bytes: None });
+    }
+
+    #[test]
+    fn counts_bytes_where_nix_tells_them() {
+        let end = Event::Copying { done: 2, total: 2, bytes: Some(3000), total_bytes: Some(3000) };
+        assert_eq!(last(V26), end);
+        let middle: String = V26.lines().take(5).collect::<Vec<_>>().join("\n");
+        let half = Event::Copying { done: 0, total: 2, bytes: Some(1000), total_bytes: Some(3000) };
+        assert_eq!(last(&middle), half);
+    }
+
+    #[test]
+    fn says_nothing_when_there_is_nothing_to_copy() {
+        let mut progress = Progress::default();
+        assert_eq!(
+            progress.line(r#"@nix {"action":"start","id":3,"level":3,"text":"copying 0 paths","type":103}"#),
+            None
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(lines in proptest::collection::vec("@nix \\{\"action\":\"(start|stop|result)\",\"id\":[12],\"type\":10[0356],\"text\":\"copying [0-9]{1,20} paths\",\"fields\":\\[(100|18446744073709551615),18446744073709551615\\]\\}", 0..12)) {
+            let mut progress = Progress::default();
+            for line in &lines {
+                let _ = progress.line(line);
+            }
+        }
+    }
+}

@@ -227,8 +227,8 @@ fn unknown_key_in_the_file() {
     --- stdout
     --- stderr
       × unknown setting vms.vm2.adress in deployvm.toml
-      help: did you mean "address"? known here: address, after, boot, checks,
-            guest, hypervisor, settle, tags, verdict, within
+      help: did you mean "address"? known here: address, after, boot, checks, guest,
+            hypervisor, settle, tags, verdict, within
     "#);
 }
 
@@ -238,12 +238,12 @@ fn bad_toml() {
     exit 2
     --- stdout
     --- stderr
-      | TOML parse error at line 1, column 9
-      |   |
-      | 1 | [vms.vm2
-      |   |         ^
-      | unclosed table, expected `]`
       × deployvm.toml is not valid TOML: unclosed table, expected `]`
+      ╰─▶ TOML parse error at line 1, column 9
+            |
+          1 | [vms.vm2
+            |         ^
+          unclosed table, expected `]`
       help: correct DIR/deployvm.toml
     ");
 }
@@ -265,8 +265,8 @@ fn bad_hypervisor() {
     exit 2
     --- stdout
     --- stderr
-      × --hypervisor is "root@hv;reboot", not a valid hypervisor address: its host
-      │ must be a name or an IP address, starting with a letter or digit
+      × --hypervisor is "root@hv;reboot", not a valid hypervisor address: its
+      │ host must be a name or an IP address, starting with a letter or digit
       help: write [USER@]HOST[:PORT], or "local" for this machine
     "#);
 }

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, PanicHookInfo};
 
 use crate::error::{Failure, Result};
+use crate::report::{self, page::Page};
 
 /// Replaces Rust's report of a panic by one sentence on stderr.
 pub fn install() {
@@ -22,14 +23,9 @@ pub fn caught(command: impl FnOnce() -> Result<u8>) -> Result<u8> {
     std::panic::catch_unwind(AssertUnwindSafe(command)).unwrap_or(Ok(1))
 }
 
-/// Prints a failure on stderr.
+/// Prints a failure on stderr, where no reporter is at work.
 pub fn show(failure: &Failure) {
-    let mut text = String::new();
-    for line in &failure.output {
-        text.push_str(&format!("  | {line}\n"));
-    }
-    let report = miette::Report::new(failure.clone());
-    let _ = write!(std::io::stderr(), "{text}{report:?}");
+    let _ = writeln!(std::io::stderr(), "{}", report::failure::text(failure, Page::PLAIN));
 }
 
 fn sentence(info: &PanicHookInfo<'_>) -> String {

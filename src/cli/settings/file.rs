@@ -31,7 +31,8 @@ pub fn flake_root(reference: Option<&str>, here: &Utf8Path) -> Option<Utf8PathBu
         Some((path, query)) => (path, query),
         None => (reference.unwrap_or("."), ""),
     };
-    let path = ["git+file://", "file://", "path:"].iter().find_map(|p| path.strip_prefix(p)).unwrap_or(path);
+    let path =
+        ["git+file://", "git+file:", "path:"].iter().find_map(|p| path.strip_prefix(p)).unwrap_or(path);
     if !path.starts_with(['.', '/']) {
         return None;
     }

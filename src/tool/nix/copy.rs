@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::PassThrough;
 use super::internal_json::{COPY_PATH, COPY_PATHS, Line, PROGRESS, SET_EXPECTED, parse};
 use crate::model::argv::Argv;
 use crate::model::event::Event;
@@ -18,6 +19,7 @@ pub fn copy<'a>(
     store: &str,
     ssh_options: &str,
     substitute: bool,
+    pass: &PassThrough,
     paths: impl IntoIterator<Item = &'a StorePath>,
 ) -> Argv {
     let mut argv = super::nix(["copy"])
@@ -29,7 +31,10 @@ pub fn copy<'a>(
         // over ssh-ng.
         argv = argv.arg("--substitute-on-destination");
     }
-    argv.args(["--to", store]).args(paths.into_iter().map(StorePath::as_str)).env("NIX_SSHOPTS", ssh_options)
+    super::options(argv, pass)
+        .args(["--to", store])
+        .args(paths.into_iter().map(StorePath::as_str))
+        .env("NIX_SSHOPTS", ssh_options)
 }
 
 /// Follows the progress of one `nix copy`.

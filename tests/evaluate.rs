@@ -7,9 +7,9 @@
 mod flakes;
 
 use deployvm::error::Aftermath;
-use deployvm::model::event::Event;
+use deployvm::model::event::{Event, Events};
 use deployvm::model::name::VmName;
-use deployvm::stage::evaluate::{EvalRequest, locate};
+use deployvm::stage::evaluate::{EvalRequest, evaluate, locate};
 use flakes::{Place, evaluated};
 
 fn vm(name: &str) -> VmName {
@@ -83,6 +83,35 @@ async fn a_dirty_tree_is_known_by_its_content() {
     let flake = locate(Some(place.dir.as_str()), Some("HEAD"), &place.dir).unwrap();
     let (inventory, _) = place.evaluate(&EvalRequest { flake, ..one }).await;
     assert_eq!(inventory.unwrap().vms[&vm("vm1")].mem, Some(256));
+}
+
+#[tokio::test]
+async fn an_edit_in_the_middle_is_noticed() {
+    let place = Place::new();
+    place.write("flake.nix", flakes::FOUR);
+    let (events, mut heard) = Events::channel();
+    let edit_once = async {
+        while let Some(event) = heard.recv().await {
+            if matches!(event, Event::Evaluated { .. }) {
+                place.write("flake.nix", &flakes::FOUR.replace("mem = 256", "mem = 512"));
+                break;
+            }
+        }
+    };
+    let request = EvalRequest { jobs: Some(1), ..place.request() };
+    let (inventory, ()) = tokio::join!(evaluate(&request, &events), edit_once);
+    let memory: Vec<_> = inventory.unwrap().vms.values().map(|w| w.mem).collect();
+    assert_eq!(memory, [Some(512), Some(512), Some(512)]);
+    drop(events);
+    let mut warnings = 0;
+    while let Some(event) = heard.recv().await {
+        warnings += usize::from(matches!(event, Event::Warning { .. }));
+    }
+    assert_eq!(warnings, 1);
+    // Nothing of the mixture is remembered.
+    place.write("flake.nix", flakes::FOUR);
+    let (inventory, _) = place.evaluate(&request).await;
+    assert!(inventory.unwrap().vms.values().all(|w| w.mem == Some(256)));
 }
 
 #[tokio::test]

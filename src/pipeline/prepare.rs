@@ -146,7 +146,7 @@ async fn closures(
     }
     let mut closures = BTreeMap::new();
     for wanted in &changed {
-        closures.insert(wanted.runner.clone(), closure_of(&wanted.runner).await?);
+        closures.insert(wanted.runner.clone(), closure_of(&wanted.runner, &request.options).await?);
     }
     Ok(closures)
 }

@@ -25,6 +25,7 @@ pub async fn copy(
     host: &Host,
     push: &TransactionId,
     moves: Vec<Move>,
+    pass: &nix::PassThrough,
     events: &Events,
 ) -> Result<Vec<Copied>> {
     let mut paths: Vec<StorePath> = moves.iter().map(|m| m.to.clone()).collect();
@@ -32,7 +33,7 @@ pub async fn copy(
     paths.dedup();
     if !paths.is_empty() {
         pend(host, push, &paths).await?;
-        send(host, &paths, events).await?;
+        send(host, &paths, pass, events).await?;
     }
     Ok(already_there(moves))
 }
@@ -65,10 +66,10 @@ pub async fn unpend(host: &Host, push: &TransactionId) -> Result<()> {
     host.script(script::UNPEND, &[push.to_string()]).await.map(|_| ())
 }
 
-async fn send(host: &Host, paths: &[StorePath], events: &Events) -> Result<()> {
+async fn send(host: &Host, paths: &[StorePath], pass: &nix::PassThrough, events: &Events) -> Result<()> {
     let Some((url, ssh_options)) = host.store() else { return Ok(()) };
     events.send(Event::Phase { name: "copy", total: None });
-    let argv = nix::copy::copy(&url, &ssh_options, false, paths);
+    let argv = nix::copy::copy(&url, &ssh_options, false, pass, paths);
     let mut progress = nix::copy::Progress::default();
     let mut output = process::watch(
         &argv,

@@ -67,13 +67,14 @@ fn row(outcome: &Outcome) -> Vec<Cell> {
     let downtime = outcome.downtime.map(|m| format!("down {}", quantity::millis(m))).unwrap_or_default();
     let generation = outcome.generation.map(|n| format!("generation {n}")).unwrap_or_default();
     let short = outcome.generation.map(|n| format!("gen {n}")).unwrap_or_default();
+    let all = checks(&outcome.checks);
     vec![
         Cell::new(outcome.name.as_str()).tone(Tone::Strong),
         Cell::new(outcome.result.to_string()).tone(tone(outcome.result)),
         Cell::new(generation).short(short),
         Cell::new(downtime),
         shutdown,
-        Cell::new(checks(&outcome.checks)),
+        Cell::new(all.clone()).short(all.split(',').next().unwrap_or_default()),
     ]
 }
 

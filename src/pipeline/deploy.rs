@@ -13,8 +13,7 @@ use crate::model::outcome::{Outcome, Word};
 use crate::model::plan::How;
 use crate::stage::copy::Copied;
 use crate::stage::judge::{self, Verdict};
-use crate::stage::switch::{self, Ended, Facts, OnTrial};
-use crate::tool::events::Line;
+use crate::stage::switch::{self, Ended, Facts, Line, OnTrial};
 
 /// What one switch needs besides the move itself.
 pub struct Attendance<'a> {

@@ -10,9 +10,9 @@ use crate::model::event::Event;
 use crate::model::inventory::FlakeFacts;
 use crate::model::outcome::Outcome;
 use crate::model::plan::{Move, Plan};
+pub use crate::stage::copy::PassThrough;
 use crate::stage::copy::{self, Copied};
 use crate::stage::switch::Facts;
-pub use crate::tool::nix::PassThrough;
 
 /// How to carry it out.
 #[derive(Debug, Clone, Default)]

@@ -8,6 +8,7 @@ use crate::model::name::TransactionId;
 use crate::model::plan::Move;
 use crate::model::store_path::StorePath;
 use crate::tool::nix;
+pub use crate::tool::nix::PassThrough;
 
 /// A move whose closure is on the hypervisor. Only this room makes one.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub async fn copy(
     host: &Host,
     push: &TransactionId,
     moves: Vec<Move>,
-    pass: &nix::PassThrough,
+    pass: &PassThrough,
     events: &Events,
 ) -> Result<Vec<Copied>> {
     let mut paths: Vec<StorePath> = moves.iter().map(|m| m.to.clone()).collect();
@@ -66,7 +67,7 @@ pub async fn unpend(host: &Host, push: &TransactionId) -> Result<()> {
     host.script(script::UNPEND, &[push.to_string()]).await.map(|_| ())
 }
 
-async fn send(host: &Host, paths: &[StorePath], pass: &nix::PassThrough, events: &Events) -> Result<()> {
+async fn send(host: &Host, paths: &[StorePath], pass: &PassThrough, events: &Events) -> Result<()> {
     let Some((url, ssh_options)) = host.store() else { return Ok(()) };
     events.send(Event::Phase { name: "copy", total: None });
     let argv = nix::copy::copy(&url, &ssh_options, false, pass, paths);

@@ -14,7 +14,8 @@ use crate::model::plan::{How, Move};
 use crate::model::store_path::StorePath;
 use crate::stage::copy::Copied;
 use crate::stage::observe::STATE_DIR;
-use crate::tool::events::{self, Recorded};
+use crate::tool::events;
+pub use crate::tool::events::{Line, Recorded};
 
 /// What is the same for all switches of one command.
 #[derive(Debug, Clone)]

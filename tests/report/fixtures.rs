@@ -56,6 +56,7 @@ pub fn a_move(name: &str, how: How) -> Move {
         within: 30,
         strict: false,
         derived: true,
+        excusable: false,
     };
     Move {
         vm: vm(name),
@@ -91,6 +92,7 @@ pub fn plan() -> Plan {
     let why = "its runner is set by the hypervisor's own configuration at every boot; deploy that with `deployvm host push`";
     let refuse = a_move("database", How::Refuse(why.to_owned()));
     Plan {
+        impossible: Vec::new(),
         hypervisor: "root@hv.example".to_owned(),
         moves: vec![restart, stage, install, a_move("vm4", How::Keep), refuse],
         broken: Vec::new(),

@@ -10,8 +10,9 @@ use crate::model::event::Event;
 use crate::model::inventory::FlakeFacts;
 use crate::model::outcome::Outcome;
 use crate::model::plan::{Move, Plan};
+use crate::stage::Copied;
+use crate::stage::copy;
 pub use crate::stage::copy::PassThrough;
-use crate::stage::copy::{self, Copied};
 use crate::stage::switch::Facts;
 
 /// How to carry it out.

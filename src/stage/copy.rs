@@ -1,6 +1,7 @@
 //! Sends closures to the hypervisor: holds them there by pending roots first, so that
 //! no garbage collection takes them, then `nix copy` over the open connection.
 
+use super::Copied;
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::{Host, process, script};
 use crate::model::event::{Event, Events};
@@ -9,14 +10,6 @@ use crate::model::plan::Move;
 use crate::model::store_path::StorePath;
 use crate::tool::nix;
 pub use crate::tool::nix::PassThrough;
-
-/// A move whose closure is on the hypervisor. Only this room makes one.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Copied {
-    /// The move.
-    pub movement: Move,
-}
 
 /// Sends what the moves need, all in one `nix copy`.
 ///

@@ -57,9 +57,9 @@ let
         description = "Where the check runs; it must hold from each of them.";
       };
       within = mkOption {
-        type = seconds;
-        default = 30;
-        description = "Seconds within which the check must hold. It is retried until then.";
+        type = types.nullOr seconds;
+        default = null;
+        description = "Seconds within which the check must hold, retried until then; `within` of the VM when null.";
       };
       expect = mkOption {
         type = types.enum [
@@ -144,13 +144,11 @@ in
       ]) "The way into the guest: through the hypervisor, from the laptop itself, or over vsock.";
     };
     settle = unsaid types.ints.unsigned "Seconds that the VM's main process must stay the same to count as started.";
-    deadlines = {
-      boot = unsaid seconds "Seconds that the VM has to boot.";
-      checks = unsaid seconds "Seconds that all checks have, from the end of the boot.";
-      verdict = unsaid seconds ''
-        Seconds that the laptop has for its verdict, from the end of the checks.
-        Without one the deployment is undone.
-      '';
-    };
+    boot = unsaid seconds "Seconds that the VM has to boot.";
+    within = unsaid seconds "Seconds that a check may take that says nothing else.";
+    verdict = unsaid seconds ''
+      Seconds that the laptop has for its verdict, from the end of the checks.
+      Without one the deployment is undone.
+    '';
   };
 }

@@ -21,11 +21,9 @@ let
     after = [ "vm1" ];
     address = "10.2.0.2";
     settle = 0;
-    deadlines = {
-      boot = 60;
-      checks = 30;
-      verdict = 30;
-    };
+    boot = 60;
+    within = 30;
+    verdict = 30;
     guest = {
       user = "root";
       port = 22;
@@ -83,9 +81,9 @@ let
     name-too-long.after = [ (lib.concatStringsSep "" (lib.genList (_: "a") 65)) ];
     settle-negative.settle = -1;
     settle-text.settle = "5s";
-    deadline-zero.deadlines.boot = 0;
-    deadline-fraction.deadlines.verdict = 1.5;
-    deadline-unknown.deadlines.reboot = 1;
+    deadline-zero.boot = 0;
+    deadline-fraction.verdict = 1.5;
+    deadline-unknown.reboot = 1;
     port-too-large.guest.port = 65536;
     via-unknown.guest.via = "serial";
     key-unknown.adress = "10.1.0.2";
@@ -144,9 +142,9 @@ if refusedGood != { } then
   throw "guest module refuses good values: ${names refusedGood}"
 else if acceptedWrong != { } then
   throw "guest module accepts wrong values: ${names acceptedWrong}"
-else if jail.within != 30 || jail.strict || jail.http != null || jail.from != [ "vm" ] then
+else if jail.within != null || jail.strict || jail.http != null || jail.from != [ "vm" ] then
   throw "guest module: defaults of a check differ from the documented ones"
-else if empty.tags != [ ] || empty.deadlines.boot != null || empty.checks != { } then
+else if empty.tags != [ ] || empty.boot != null || empty.checks != { } then
   throw "guest module: says something when nothing was said"
 else
   {

@@ -5,7 +5,7 @@ use super::session::{self, Session};
 use crate::error::{Aftermath, Failure, Result};
 use crate::model::outcome::exit_code;
 use crate::pipeline::prepare::{Prepared, prepare};
-use crate::pipeline::push::{Manner, Site, push};
+use crate::pipeline::push::{Manner, PassThrough, Site, push};
 use crate::report::Answer;
 
 /// Build, show the plan, ask, copy, switch, check, and roll back what fails
@@ -55,9 +55,12 @@ async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
     }
     let Prepared { plan, inventory, host, chosen, after, .. } = prepared;
     let site = Site { host: &host, address: &chosen.target.address };
-    let manner =
-        Manner { keep_failed: args.keep_failed, at_once: args.intent.jobs.map_or(1, |jobs| jobs as usize) };
-    let outcomes = push(context, &site, &plan, &after, inventory.flake, manner).await?;
+    let manner = Manner {
+        keep_failed: args.keep_failed,
+        at_once: args.intent.jobs.map_or(1, |jobs| jobs as usize),
+        pass: PassThrough { overrides: Vec::new(), options: session.global.options() },
+    };
+    let outcomes = push(context, &site, &plan, &after, inventory.flake, &manner).await?;
     let exit = exit_code(&outcomes);
     session.reporter.summary(exit, &outcomes);
     host.close().await;

@@ -130,3 +130,68 @@ fn unreadable(dir: &Utf8Path, error: &git2::Error) -> Failure {
     }
     failure
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> (tempfile::TempDir, Utf8PathBuf, Repository) {
+        let temp = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(temp.path().canonicalize().unwrap()).unwrap();
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        let repository = Repository::init(&root).unwrap();
+        (temp, root, repository)
+    }
+
+    fn commit(repository: &Repository, file: &str) -> String {
+        let mut index = repository.index().unwrap();
+        index.add_path(file.as_ref()).unwrap();
+        index.write().unwrap();
+        let tree = repository.find_tree(index.write_tree().unwrap()).unwrap();
+        let who = git2::Signature::now("test", "test@example.org").unwrap();
+        repository.commit(Some("HEAD"), &who, &who, "test", &tree, &[]).unwrap().to_string()
+    }
+
+    #[test]
+    fn tells_root_commit_and_remote() {
+        let (_temp, root, repository) = tree();
+        let none = checkout(&root).unwrap().unwrap();
+        assert_eq!(none, Checkout { root: root.clone(), revision: None, remote: None });
+        std::fs::write(root.join("x"), "1").unwrap();
+        let id = commit(&repository, "x");
+        repository.remote("origin", "git@example.org:infra").unwrap();
+        let checkout = checkout(&root.join("a/b")).unwrap().unwrap();
+        assert_eq!(checkout.root, root);
+        assert_eq!(checkout.revision.as_deref(), Some(id.as_str()));
+        assert_eq!(checkout.remote.as_deref(), Some("git@example.org:infra"));
+        assert_eq!(resolve(&root, "HEAD").unwrap(), id);
+        assert_eq!(resolve(&root, &id[..10]).unwrap(), id);
+        assert_eq!(resolve(&root, "nothing").unwrap_err().aftermath, Aftermath::Usage);
+    }
+
+    #[test]
+    fn tells_what_a_flake_cannot_see() {
+        let (_temp, root, repository) = tree();
+        for (file, text) in
+            [("x", "1"), ("a/b/new.nix", "2"), ("top.nix", "3"), (".gitignore", "*.log"), ("a/x.log", "")]
+        {
+            std::fs::write(root.join(file), text).unwrap();
+        }
+        commit(&repository, "x");
+        let below = changes(&root.join("a")).unwrap();
+        assert_eq!(below, Changes { dirty: false, untracked: vec!["a/b/new.nix".into()] });
+        std::fs::write(root.join("x"), "other").unwrap();
+        let all = changes(&root).unwrap();
+        assert!(all.dirty);
+        assert_eq!(all.untracked, [".gitignore", "a/b/new.nix", "top.nix"]);
+    }
+
+    #[test]
+    fn no_repository_is_no_error() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(temp.path()).unwrap();
+        assert_eq!(checkout(dir).unwrap(), None);
+        assert_eq!(changes(dir).unwrap(), Changes::default());
+        assert_eq!(resolve(dir, "HEAD").unwrap_err().aftermath, Aftermath::Usage);
+    }
+}

@@ -10,11 +10,10 @@ use crate::model::address::Address;
 use crate::model::check::CheckResult;
 use crate::model::event::{Event, Events};
 use crate::model::outcome::{Outcome, Word};
-use crate::model::plan::How;
-use crate::stage::copy::Copied;
+use crate::model::plan::{How, Move};
+use crate::stage::Copied;
 use crate::stage::judge::{self, Verdict};
-use crate::stage::switch::{self, Ended, Facts, OnTrial};
-use crate::tool::events::Line;
+use crate::stage::switch::{self, Ended, Facts, Line, OnTrial};
 
 /// What one switch needs besides the move itself.
 pub struct Attendance<'a> {
@@ -32,8 +31,7 @@ pub struct Attendance<'a> {
 
 /// Switches one VM and says how it ended. Only what the hypervisor recorded counts.
 pub async fn deploy(attendance: &Attendance<'_>, copied: Copied) -> Outcome {
-    let (vm, to, from) =
-        (copied.movement.vm.clone(), copied.movement.to.clone(), copied.movement.from.clone());
+    let Move { vm, to, from, .. } = copied.movement().clone();
     let (mut outcome, id) = match OnTrial::new(copied, attendance.facts) {
         Ok(trial) => {
             let id = trial.transaction.to_string();

@@ -7,7 +7,7 @@ use super::deploy::{Attendance, deploy};
 use crate::model::name::VmName;
 use crate::model::outcome::{Outcome, Word};
 use crate::model::plan::{How, Move, Plan};
-use crate::stage::copy::Copied;
+use crate::stage::Copied;
 
 /// What is not switched at all: left alone or refused.
 pub fn untouched(movement: &Move) -> Option<Outcome> {
@@ -38,14 +38,14 @@ pub async fn run(
     while !waiting.is_empty() {
         let stopped = outcomes.iter().any(|o| o.exit != 0) || *attendance.interrupted.borrow();
         if stopped {
-            outcomes.extend(waiting.drain(..).map(|c| not_reached(&c.movement)));
+            outcomes.extend(waiting.drain(..).map(|c| not_reached(c.movement())));
             break;
         }
-        let open: BTreeSet<VmName> = waiting.iter().map(|c| c.movement.vm.clone()).collect();
+        let open: BTreeSet<VmName> = waiting.iter().map(|c| c.movement().vm.clone()).collect();
         let mut batch = Vec::new();
         let mut rest = Vec::new();
         for next in waiting {
-            let ready = after.of(&next.movement.vm).all(|vm| !open.contains(vm));
+            let ready = after.of(&next.movement().vm).all(|vm| !open.contains(vm));
             if ready && batch.len() < at_once.max(1) { batch.push(next) } else { rest.push(next) }
         }
         waiting = rest;

@@ -16,7 +16,7 @@ use crate::model::plan::{How, Plan};
 use crate::model::store_path::StorePath;
 use crate::pipeline::line::After;
 use crate::plan::decide::{Wish, decide};
-use crate::plan::{checks, conflicts, order};
+use crate::plan::{checks, conflicts, flake_file, order};
 use crate::stage::build::{NotBuilt, build_local, closure_of};
 use crate::stage::evaluate::{EvalRequest, evaluate, locate};
 
@@ -112,8 +112,8 @@ fn wishes(inventory: &Inventory, chosen: &Chosen, run_checks: bool) -> Result<Or
     Ok(Ordered { wishes, after: After(after) })
 }
 
-/// What a new VM's `flake` file says: the setting, else the repository's remote, else
-/// the reference as given. Without one, `microvm -l` dies for the whole list.
+/// What a new VM's `flake` file says: the setting, else the repository's remote if a
+/// hypervisor could fetch it, else the reference as given. Without one, `microvm -l` dies for the whole list.
 fn flake_file(inventory: &Inventory, chosen: &Chosen) -> Result<Option<String>> {
     if let Some(flake) = &chosen.target.flake {
         return Ok(Some(flake.clone()));
@@ -121,7 +121,8 @@ fn flake_file(inventory: &Inventory, chosen: &Chosen) -> Result<Option<String>> 
     let directory = Utf8PathBuf::from(&inventory.flake.reference);
     let remote =
         if directory.is_absolute() { git::checkout(&directory)?.and_then(|c| c.remote) } else { None };
-    Ok(Some(remote.unwrap_or_else(|| inventory.flake.reference.clone())))
+    let fetchable = remote.as_deref().and_then(flake_file::of_remote);
+    Ok(Some(fetchable.unwrap_or_else(|| inventory.flake.reference.clone())))
 }
 
 /// The closures of the wanted runners that are not what their VMs run: built here
@@ -146,7 +147,7 @@ async fn closures(
     }
     let mut closures = BTreeMap::new();
     for wanted in &changed {
-        closures.insert(wanted.runner.clone(), closure_of(&wanted.runner).await?);
+        closures.insert(wanted.runner.clone(), closure_of(&wanted.runner, &request.options).await?);
     }
     Ok(closures)
 }

@@ -10,16 +10,20 @@ use crate::model::event::Event;
 use crate::model::inventory::FlakeFacts;
 use crate::model::outcome::Outcome;
 use crate::model::plan::{Move, Plan};
-use crate::stage::copy::{self, Copied};
+use crate::stage::Copied;
+use crate::stage::copy;
+pub use crate::stage::copy::PassThrough;
 use crate::stage::switch::Facts;
 
 /// How to carry it out.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Manner {
     /// Leave a VM that fails as it is.
     pub keep_failed: bool,
     /// Switches at the same time.
     pub at_once: usize,
+    /// What the user hands through to Nix.
+    pub pass: PassThrough,
 }
 
 /// The hypervisor that a plan was made for.
@@ -40,12 +44,12 @@ pub async fn push(
     plan: &Plan,
     after: &After,
     flake: FlakeFacts,
-    manner: Manner,
+    manner: &Manner,
 ) -> Result<Vec<Outcome>> {
     let id = identity::new_id().ok_or_else(|| Failure::bug("could not make an id"))?;
     let moves: Vec<Move> = plan.moves.iter().filter(|m| m.changes()).cloned().collect();
     let something = !moves.is_empty();
-    let copying = copy::copy(site.host, &id, moves, &context.events);
+    let copying = copy::copy(site.host, &id, moves, &manner.pass, &context.events);
     let copied = context.unless_interrupted(Aftermath::StoreOnly, copying).await?;
     let outcomes = carry_out(context, site, plan, after, ("push", flake, copied), manner).await;
     // What stays behind is only a root that the next push drops after a day.
@@ -61,7 +65,7 @@ pub async fn without_copying(
     site: &Site<'_>,
     plan: &Plan,
     verb: &'static str,
-    manner: Manner,
+    manner: &Manner,
 ) -> Vec<Outcome> {
     let moves: Vec<Move> = plan.moves.iter().filter(|m| m.changes()).cloned().collect();
     let copied = copy::already_there(moves);
@@ -74,7 +78,7 @@ async fn carry_out(
     plan: &Plan,
     after: &After,
     (verb, flake, copied): (&'static str, FlakeFacts, Vec<Copied>),
-    manner: Manner,
+    manner: &Manner,
 ) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = plan.moves.iter().filter_map(line::untouched).collect();
     if !copied.is_empty() {

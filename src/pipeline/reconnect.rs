@@ -7,8 +7,7 @@ use crate::error::{Aftermath, Failure, Result};
 use crate::host::{Host, clock};
 use crate::model::address::Address;
 use crate::model::name::TransactionId;
-use crate::stage::switch::{self, Ended};
-use crate::tool::events::Line;
+use crate::stage::switch::{self, Ended, Line};
 
 /// Asks a transaction's outcome over new connections, again and again for at most
 /// `patience`.

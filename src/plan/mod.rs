@@ -6,6 +6,7 @@ pub mod checks;
 pub mod conflicts;
 pub mod decide;
 pub mod diff;
+pub mod flake_file;
 pub mod order;
 pub mod select;
 pub mod version;

@@ -1,7 +1,7 @@
 //! A closure diff as lines: what was added, removed and changed, and in one line
 //! what was only rebuilt.
 
-use super::page::{Page, Tone};
+use super::page::{NO_BREAK, Page, Tone, columns};
 use super::quantity;
 use crate::model::closure::{ClosureDiff, PackageChange};
 
@@ -13,13 +13,12 @@ pub fn lines(diff: &ClosureDiff, page: Page, indent: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let listed = [("~", &diff.changed), ("+", &diff.added), ("-", &diff.removed)];
     for (sign, changes) in listed {
-        lines.extend(changes.iter().map(|change| package(sign, change, page)));
+        lines.extend(changes.iter().map(|change| package(sign, change, page, indent)));
     }
     if !diff.rebuilt.is_empty() {
-        lines.push(page.paint(Tone::Dim, &rebuilt(&diff.rebuilt)));
+        lines.push(rebuilt(&diff.rebuilt, page, indent));
     }
-    let indent = " ".repeat(indent);
-    lines.into_iter().map(|line| page.cut(&format!("{indent}{line}"))).collect()
+    lines
 }
 
 /// The two sizes and their difference.
@@ -35,21 +34,21 @@ pub fn size(diff: &ClosureDiff) -> String {
     )
 }
 
-fn package(sign: &str, change: &PackageChange, page: Page) -> String {
+fn package(sign: &str, change: &PackageChange, page: Page, indent: usize) -> String {
     let size = match change.bytes {
         0 => String::new(),
-        bytes => format!(", {}", quantity::signed_bytes(bytes)),
+        bytes => format!(", {}", quantity::signed_bytes(bytes).replace(' ', &NO_BREAK.to_string())),
     };
-    match sign {
-        "+" => page.paint(Tone::Good, &format!("+ {}{size}", with(change, &change.after))),
-        "-" => page.paint(Tone::Bad, &format!("- {}{size}", with(change, &change.before))),
+    let (tone, text) = match sign {
+        "+" => (Tone::Good, with(change, &change.after)),
+        "-" => (Tone::Bad, with(change, &change.before)),
         _ => {
             let (before, after) = (versions(&change.before), versions(&change.after));
-            let size = page.paint(Tone::Dim, &size);
-            let arrow = page.paint(Tone::Warn, "~");
-            format!("{arrow} {}: {before} → {after}{size}", change.name)
+            (Tone::Plain, format!("{}: {before} → {after}", change.name))
         }
-    }
+    };
+    let first = format!("{}{sign} ", " ".repeat(indent));
+    page.paint_lines(tone, &page.wrap(&first, &format!("{text}{size}"), indent + 4))
 }
 
 fn with(change: &PackageChange, versions: &[String]) -> String {
@@ -66,12 +65,21 @@ fn versions(versions: &[String]) -> String {
     shown.join(", ")
 }
 
-fn rebuilt(changes: &[PackageChange]) -> String {
-    let names: Vec<&str> = changes.iter().take(REBUILT_SHOWN).map(|c| c.name.as_str()).collect();
+/// As many names as fit into the line, and how many more there are.
+fn rebuilt(changes: &[PackageChange], page: Page, indent: usize) -> String {
     let bytes = changes.iter().map(|c| c.bytes).fold(0, i64::saturating_add);
     let size = if bytes == 0 { String::new() } else { format!(", {}", quantity::signed_bytes(bytes)) };
-    match changes.len().saturating_sub(REBUILT_SHOWN) {
-        0 => format!("  rebuilt: {}{size}", names.join(", ")),
-        more => format!("  rebuilt: {} and {more} more{size}", names.join(", ")),
-    }
+    let listing = |shown: usize| {
+        let names: Vec<&str> = changes.iter().take(shown).map(|c| c.name.as_str()).collect();
+        let what = match (shown, changes.len() - shown) {
+            (0, all) => format!("{all} packages"),
+            (_, 0) => names.join(", "),
+            (_, more) => format!("{} and {more} more", names.join(", ")),
+        };
+        format!("{}  rebuilt: {what}{size}", " ".repeat(indent))
+    };
+    let fits = |text: &String| page.width.is_none_or(|width| columns(text) <= width);
+    let most = changes.len().min(REBUILT_SHOWN);
+    let text = (0..=most).rev().map(listing).find(fits).unwrap_or_else(|| page.cut(&listing(0)));
+    page.paint_lines(Tone::Dim, &text)
 }

@@ -20,7 +20,7 @@ pub fn text(generations: &[Generation], page: Page) -> String {
             Cell::new(generation.number.to_string()).right().tone(Tone::Strong),
             Cell::new(quantity::minute(generation.time.as_deref())),
             Cell::new(quantity::revision(generation.revision.as_deref(), generation.dirty)),
-            Cell::new(who),
+            Cell::new(who.clone()).short(who.split('@').next().unwrap_or_default()),
             Cell::new(generation.bytes.map(quantity::bytes).unwrap_or_default()).right(),
             Cell::new(generation.path.as_str()).short(quantity::short(&generation.path)),
             Cell::new(marks).tone(tone),

@@ -17,6 +17,7 @@ pub fn text(entries: &[Entry], page: Page) -> String {
     for entry in entries {
         let text = |text: &Option<String>| clean_line(text.as_deref().unwrap_or_default());
         let result = text(&entry.result);
+        let who = text(&entry.who);
         let tone = tone(&result);
         let down = entry.durations.get("downtime").copied().map(quantity::millis);
         table.row([
@@ -27,7 +28,7 @@ pub fn text(entries: &[Entry], page: Page) -> String {
             Cell::new(entry.generation.map(|n| n.to_string()).unwrap_or_default()).right(),
             Cell::new(down.unwrap_or_default()).right(),
             Cell::new(quantity::revision(entry.revision.as_deref(), entry.dirty)),
-            Cell::new(text(&entry.who)),
+            Cell::new(who.clone()).short(who.split('@').next().unwrap_or_default()),
             Cell::new(text(&entry.reason)),
         ]);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::page::{Page, Tone, harmless};
+use super::page::{Page, Tone, columns, harmless};
 use super::quantity;
 use super::stream::Stream;
 use super::summary;
@@ -17,8 +17,8 @@ use crate::model::event::Event;
 use crate::model::name::VmName;
 use crate::model::outcome::{Outcome, Word};
 
-const SPINNER: &str = "{spinner} {prefix} {wide_msg}";
-const COUNTED: &str = "{spinner} {prefix} {bar:20} {pos}/{len} {wide_msg}";
+const SPINNER: &str = "{spinner} {prefix} {wide_msg} {elapsed}";
+const COUNTED: &str = "{spinner} {prefix} {bar:20} {pos}/{len} {wide_msg} {elapsed}";
 const PATHS: &str = "{spinner} {prefix} {wide_bar} {pos}/{len} paths, eta {eta}";
 const BYTES: &str =
     "{spinner} {prefix} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} eta {eta}";
@@ -33,6 +33,7 @@ pub(super) struct Human {
     phase: Option<Phase>,
     vms: BTreeMap<VmName, (ProgressBar, Trail)>,
     planned: BTreeMap<VmName, usize>,
+    spoke: bool,
 }
 
 struct Phase {
@@ -57,6 +58,7 @@ impl Human {
             phase: None,
             vms: BTreeMap::new(),
             planned: BTreeMap::new(),
+            spoke: false,
         }
     }
 
@@ -73,6 +75,11 @@ impl Human {
         }
         // An error here means that the terminal is gone.
         let _ = self.bars.clear();
+    }
+
+    /// Whether lines were left above since this was asked last.
+    pub fn has_spoken(&mut self) -> bool {
+        std::mem::take(&mut self.spoke)
     }
 
     /// Shows an event.
@@ -110,7 +117,8 @@ impl Human {
             Event::Done { outcome } => self.done(outcome, err),
             Event::Warning { message } => {
                 let first = format!("{} ", self.page.paint(Tone::Warn, "warning:"));
-                self.above(&self.page.wrap(&first, &harmless(message), 9), err);
+                let text = self.page.wrap(&first, &harmless(message), 9);
+                self.above(&text, err);
             }
         }
     }
@@ -166,7 +174,9 @@ impl Human {
         });
         change(trail);
         bar.set_prefix(self.page.paint(Tone::Strong, vm.as_str()));
-        bar.set_message(trail.text());
+        // The spinner before, and the time behind.
+        let room = self.page.width.map(|width| width.saturating_sub(columns(vm.as_str()) + 9));
+        bar.set_message(trail.text(room));
     }
 
     fn done(&mut self, outcome: &Outcome, err: &mut Stream) {
@@ -186,10 +196,12 @@ impl Human {
         trail.end(word);
         let sign = self.page.paint(summary::tone(outcome.result), wording::sign(outcome.result));
         let name = self.page.paint(Tone::Strong, outcome.name.as_str());
-        self.above(&format!("{sign} {name}  {}", trail.text()), err);
+        let room = self.page.width.map(|width| width.saturating_sub(columns(outcome.name.as_str()) + 4));
+        self.above(&format!("{sign} {name}  {}", trail.text(room)), err);
     }
 
-    fn above(&self, line: &str, err: &mut Stream) {
+    fn above(&mut self, line: &str, err: &mut Stream) {
+        self.spoke = true;
         let line = if line.contains('\n') { line.to_owned() } else { self.page.cut(line) };
         self.bars.suspend(|| err.line(&line));
     }

@@ -47,7 +47,7 @@ pub mod table;
 pub use ask::Answer;
 
 use human::Human;
-use mouth::{Mouth, Said, Voice};
+use mouth::{Ears, Mouth, Said, Voice};
 use page::{Page, harmless};
 use plain::Plain;
 use stream::Stream;
@@ -102,6 +102,7 @@ pub struct Difference {
 #[derive(Debug)]
 pub struct Reporter {
     said: UnboundedSender<Said>,
+    ears: Ears,
     task: JoinHandle<()>,
     speech: Speech,
     result: Page,
@@ -131,8 +132,9 @@ impl Reporter {
             held: None,
         };
         let (said, receiver) = tokio::sync::mpsc::unbounded_channel();
-        let task = tokio::spawn(mouth.run(receiver, events));
-        Self { said, task, speech, result, progress }
+        let ears = Ears::new(events);
+        let task = tokio::spawn(mouth.run(receiver, ears.clone()));
+        Self { said, ears, task, speech, result, progress }
     }
 
     /// Whether the result is JSON.
@@ -240,7 +242,6 @@ impl Reporter {
     }
 
     fn say(&self, said: Said) {
-        // A closed channel means that the task has ended; then nobody listens.
-        let _ = self.said.send(said);
+        self.ears.say(said, &self.said);
     }
 }

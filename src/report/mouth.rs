@@ -1,9 +1,13 @@
 //! The task that owns stdout and stderr. Events and finished texts come to it on
-//! two channels; it says them one after the other, so lines never interleave.
+//! two channels; it says them one after the other, so lines never interleave, and
+//! in the order in which they were handed in.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
 use super::ask::{self, Answer};
@@ -16,6 +20,8 @@ use crate::model::name::VmName;
 
 /// What the reporter asks of its task.
 pub(super) enum Said {
+    /// An event that happened before what was said next.
+    Event(Box<Event>),
     /// A text for stdout: the result.
     Result(String),
     /// A text for stderr.
@@ -50,30 +56,61 @@ pub(super) struct Mouth {
     pub held: Option<String>,
 }
 
+/// The stages' events, shared by the task that speaks of them and the handle, which
+/// moves those that wait in front of what it says itself: two channels alone would
+/// not tell which came first.
+#[derive(Debug, Clone)]
+pub(super) struct Ears(Arc<Mutex<UnboundedReceiver<Event>>>);
+
+impl Ears {
+    pub fn new(events: UnboundedReceiver<Event>) -> Self {
+        Self(Arc::new(Mutex::new(events)))
+    }
+
+    /// Says this after all events that were sent before.
+    pub fn say(&self, said: Said, to: &UnboundedSender<Said>) {
+        let mut events = self.lock();
+        // A closed channel means that the task has ended; then nobody listens.
+        while let Ok(event) = events.try_recv() {
+            let _ = to.send(Said::Event(Box::new(event)));
+        }
+        let _ = to.send(said);
+    }
+
+    /// What is to be said next; `None` when the handle is gone and nothing is left.
+    fn poll(&self, said: &mut UnboundedReceiver<Said>, cx: &mut Context<'_>) -> Poll<Option<Said>> {
+        // Under the lock either all of what `say` hands in is there, or nothing.
+        let mut events = self.lock();
+        let ended = match said.poll_recv(cx) {
+            Poll::Ready(Some(said)) => return Poll::Ready(Some(said)),
+            Poll::Ready(None) => true,
+            Poll::Pending => false,
+        };
+        match events.poll_recv(cx) {
+            Poll::Ready(Some(event)) => Poll::Ready(Some(Said::Event(Box::new(event)))),
+            _ if ended => Poll::Ready(None),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, UnboundedReceiver<Event>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Mouth {
     /// Speaks until it is told to end, or until the reporter is gone.
-    pub async fn run(mut self, mut said: UnboundedReceiver<Said>, mut events: UnboundedReceiver<Event>) {
-        let mut more = true;
+    pub async fn run(mut self, mut said: UnboundedReceiver<Said>, ears: Ears) {
         loop {
-            tokio::select! {
-                event = events.recv(), if more => match event {
-                    Some(event) => self.event(&event),
-                    None => more = false,
-                },
-                next = said.recv() => {
-                    // What happened before this was said is said before it.
-                    while let Ok(event) = events.try_recv() {
-                        self.event(&event);
-                    }
-                    match next {
-                        Some(Said::Ask(question, reply)) => self.ask(&question, reply).await,
-                        Some(Said::End) | None => break,
-                        Some(said) => self.say(said),
-                    }
-                }
+            match poll_fn(|cx| ears.poll(&mut said, cx)).await {
+                Some(Said::Ask(question, reply)) => self.ask(&question, reply).await,
+                Some(Said::End) | None => break,
+                Some(said) => self.say(said),
             }
         }
-        self.close(true);
+        if let Voice::Human(human) = &mut self.voice {
+            human.close(true, &mut self.stderr);
+        }
     }
 
     fn event(&mut self, event: &Event) {
@@ -96,6 +133,7 @@ impl Mouth {
 
     fn say(&mut self, said: Said) {
         match said {
+            Said::Event(event) => self.event(&event),
             Said::Result(text) => {
                 self.close(true);
                 self.stdout.line(&text);
@@ -139,9 +177,87 @@ impl Mouth {
         let _ = reply.send(answer);
     }
 
+    /// Takes what moves off the terminal, and leaves a line empty before what follows.
     fn close(&mut self, well: bool) {
         if let Voice::Human(human) = &mut self.voice {
             human.close(well, &mut self.stderr);
+            if human.has_spoken() {
+                self.stderr.line("");
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event::Events;
+    use std::io::Write;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn mouth(voice: Voice, kept: &Kept) -> Mouth {
+        let stream = || Stream::new(kept.clone());
+        let time = || "12:34:56".to_owned();
+        Mouth { stdout: stream(), stderr: stream(), voice, can_ask: false, time, held: None }
+    }
+
+    fn warning(message: &str) -> Event {
+        Event::Warning { message: message.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn everything_is_said_in_the_order_in_which_it_was_handed_in() {
+        let kept = Kept::default();
+        let (events, receiver) = Events::channel();
+        let (said, queue) = tokio::sync::mpsc::unbounded_channel();
+        let ears = Ears::new(receiver);
+        for number in 0..100 {
+            events.send(warning(&format!("{number}")));
+            ears.say(Said::Result(format!("result {number}")), &said);
+        }
+        events.send(warning("last"));
+        ears.say(Said::End, &said);
+        mouth(Voice::Plain(Plain::new(0)), &kept).run(queue, ears).await;
+        let pairs = (0..100).map(|n| format!("12:34:56 warning: {n}\nresult {n}\n"));
+        let expected = pairs.collect::<String>() + "12:34:56 warning: last\n";
+        assert_eq!(String::from_utf8(kept.0.lock().unwrap().clone()).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_the_handle_is_gone_and_says_what_was_left() {
+        let kept = Kept::default();
+        let (events, receiver) = Events::channel();
+        let (said, queue) = tokio::sync::mpsc::unbounded_channel();
+        events.send(Event::Phase { name: "look", total: None });
+        events.send(warning("left"));
+        drop(said);
+        mouth(Voice::Quiet(Plain::new(0)), &kept).run(queue, Ears::new(receiver)).await;
+        assert_eq!(kept.0.lock().unwrap().as_slice(), b"warning: left\n");
+    }
+
+    #[tokio::test]
+    async fn without_a_terminal_nobody_is_asked() {
+        let kept = Kept::default();
+        let (_events, receiver) = Events::channel();
+        let (said, queue) = tokio::sync::mpsc::unbounded_channel();
+        let ears = Ears::new(receiver);
+        let (reply, answer) = oneshot::channel();
+        ears.say(Said::Ask("Go on?".to_owned(), reply), &said);
+        ears.say(Said::End, &said);
+        mouth(Voice::Json, &kept).run(queue, ears).await;
+        assert_eq!(answer.await.unwrap(), Answer::Unanswered);
+        assert!(kept.0.lock().unwrap().is_empty());
     }
 }

@@ -4,6 +4,9 @@
 use anstyle::{AnsiColor, Style};
 use console::{measure_text_width, truncate_str};
 
+/// Holds two words together when a text is wrapped, such as a number and its unit.
+pub const NO_BREAK: char = '\u{a0}';
+
 /// Where a text goes. Nothing here looks at the real terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
@@ -58,6 +61,16 @@ impl Page {
         format!("{style}{text}{style:#}")
     }
 
+    /// The text in the colour of its tone, line by line: a colour that goes on over
+    /// the end of a line would also paint the indent of the next.
+    pub fn paint_lines(self, tone: Tone, text: &str) -> String {
+        let one = |line: &str| {
+            let (indent, rest) = line.split_at(line.len() - line.trim_start().len());
+            format!("{indent}{}", self.paint(tone, rest))
+        };
+        text.lines().map(one).collect::<Vec<_>>().join("\n")
+    }
+
     /// The line, with `…` at its end if it was too long.
     pub fn cut(self, line: &str) -> String {
         match self.width {
@@ -68,9 +81,10 @@ impl Page {
 
     /// Words in lines that fit; every line but the first begins with `indent`
     /// spaces. Words are never broken, and no line is begun within backticks, so
-    /// that a command can be copied.
+    /// that a command can be copied. A no-break space ([`NO_BREAK`]) holds two words
+    /// together and becomes a plain one.
     pub fn wrap(self, first: &str, text: &str, indent: usize) -> String {
-        let Some(width) = self.width else { return format!("{first}{text}") };
+        let Some(width) = self.width else { return format!("{first}{text}").replace(NO_BREAK, " ") };
         let mut lines = vec![first.to_owned()];
         let mut used = measure_text_width(first);
         let mut fresh = true;
@@ -89,7 +103,7 @@ impl Page {
             used += wide + usize::from(!fresh);
             fresh = false;
         }
-        lines.join("\n")
+        lines.join("\n").replace(NO_BREAK, " ")
     }
 }
 
@@ -116,7 +130,7 @@ pub fn harmless(text: &str) -> String {
 fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut quoted = false;
-    for word in text.split_whitespace() {
+    for word in text.split_ascii_whitespace() {
         match words.last_mut() {
             Some(last) if quoted => {
                 last.push(' ');
@@ -145,7 +159,8 @@ mod tests {
         assert_eq!(NARROW.wrap("", "type `deployvm push vm1 --start` again", 0), {
             "type\n`deployvm push vm1 --start`\nagain"
         });
-        assert_eq!(Page::PLAIN.wrap("x: ", "a b", 3), "x: a b");
+        assert_eq!(Page::PLAIN.wrap("x: ", "a b\u{a0}c", 3), "x: a b c");
+        assert_eq!(NARROW.wrap("", "closure grows by +40\u{a0}B", 2), "closure grows by\n  +40 B");
     }
 
     #[test]

@@ -81,9 +81,10 @@ fn unit(row: &Status) -> Cell {
     let Some(active) = &row.unit.active else { return Cell::new("-").tone(Tone::Dim) };
     let sub = row.unit.sub.as_ref().map(|sub| format!("/{sub}")).unwrap_or_default();
     let text = clean_line(&format!("{active}{sub}"));
+    let short = clean_line(row.unit.sub.as_ref().unwrap_or(active));
     match row.unit.restarts.filter(|count| *count > 0) {
-        Some(count) => Cell::new(format!("{text}, {count} restarts")).short(text).tone(Tone::Warn),
-        None => Cell::new(text),
+        Some(count) => Cell::new(format!("{text}, {count} restarts")).short(short).tone(Tone::Warn),
+        None => Cell::new(text).short(short),
     }
 }
 

@@ -67,13 +67,14 @@ fn row(outcome: &Outcome) -> Vec<Cell> {
     let downtime = outcome.downtime.map(|m| format!("down {}", quantity::millis(m))).unwrap_or_default();
     let generation = outcome.generation.map(|n| format!("generation {n}")).unwrap_or_default();
     let short = outcome.generation.map(|n| format!("gen {n}")).unwrap_or_default();
+    let all = checks(&outcome.checks);
     vec![
         Cell::new(outcome.name.as_str()).tone(Tone::Strong),
         Cell::new(outcome.result.to_string()).tone(tone(outcome.result)),
         Cell::new(generation).short(short),
         Cell::new(downtime),
         shutdown,
-        Cell::new(checks(&outcome.checks)),
+        Cell::new(all.clone()).short(all.split(',').next().unwrap_or_default()),
     ]
 }
 
@@ -105,9 +106,8 @@ fn block(outcome: &Outcome, page: Page) -> Vec<String> {
             console.map(|line| page.cut(&format!("    {} {}", page.paint(Tone::Dim, "│"), clean_line(line)))),
         );
     }
-    if let Some(next) = next(outcome) {
-        lines.push(format!("  next: {next}"));
-    }
+    let firsts = ["  next: "].into_iter().chain(std::iter::repeat("        "));
+    lines.extend(firsts.zip(next(outcome)).map(|(first, command)| format!("{first}{command}")));
     lines
 }
 
@@ -143,19 +143,20 @@ pub fn state(outcome: &Outcome) -> Option<String> {
     })
 }
 
-fn next(outcome: &Outcome) -> Option<String> {
+/// What to type next, the likeliest first; each can be copied as it stands.
+fn next(outcome: &Outcome) -> Vec<String> {
     let vm = &outcome.name;
-    Some(match outcome.exit {
-        0..=2 => return None,
-        10 | 13 | 20 | 130 => format!("deployvm push {vm}"),
-        11 => "deployvm doctor".to_owned(),
-        12 => format!("deployvm plan {vm}"),
-        30 | 31 => {
-            format!("deployvm history {vm}, or deployvm push {vm} --keep-failed to look at it while it fails")
-        }
-        32 => format!("deployvm logs {vm}, or deployvm rollback {vm}"),
-        _ => format!("deployvm status {vm}"),
-    })
+    let words: &[&str] = match outcome.exit {
+        0..=2 => &[],
+        11 => return vec!["deployvm doctor".to_owned()],
+        12 => &["plan"],
+        10 | 13 | 20 | 130 => &["push"],
+        // The second leaves it as it fails, to be looked at.
+        30 | 31 => &["history", "push --keep-failed"],
+        32 => &["logs", "rollback"],
+        _ => &["status"],
+    };
+    words.iter().map(|verb| format!("deployvm {verb} {vm}")).collect()
 }
 
 fn counts(outcomes: &[Outcome]) -> String {

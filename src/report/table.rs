@@ -6,6 +6,8 @@ use super::page::{Page, Tone, columns, cut};
 const GAP: &str = "  ";
 /// No column is cut below this.
 const NARROWEST: usize = 6;
+/// Columns that have short forms give first, down to the prefix of a hash.
+const HASH: usize = 9;
 
 /// One cell.
 #[derive(Debug, Clone, Default)]
@@ -89,11 +91,18 @@ impl Table {
             return (natural, false);
         }
         let mut widths = self.widths(true);
+        let elastic = |column: usize| {
+            self.rows.iter().filter_map(|row| row.get(column)).any(|cell| cell.short.is_some())
+        };
         while total(&widths) > most {
             // The widest column gives, the last one of equals.
-            match widths.iter_mut().max_by_key(|width| **width) {
-                Some(widest) if *widest > NARROWEST => *widest -= 1,
-                _ => break,
+            let gives = |least: usize, any: bool| {
+                let wide = widths.iter().enumerate().filter(move |(_, width)| **width > least);
+                wide.filter(|(at, _)| any || elastic(*at)).max_by_key(|(_, width)| **width).map(|(at, _)| at)
+            };
+            match gives(HASH, false).or_else(|| gives(NARROWEST, true)) {
+                Some(at) => widths[at] -= 1,
+                None => break,
             }
         }
         (widths, true)

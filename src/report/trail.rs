@@ -1,8 +1,11 @@
 //! The line of one VM while it is switched, as it grows in place: `stopped →
 //! started → checks 2/3…`. Pure; who draws it is not its business.
 
+use super::page::columns;
 use crate::error::clean_line;
 use crate::model::check::CheckResult;
+
+const ARROW: &str = " → ";
 
 /// What has happened to one VM so far.
 #[derive(Debug, Default)]
@@ -89,10 +92,15 @@ impl Trail {
         self.words.is_empty() && self.doing.is_none()
     }
 
-    /// The line.
-    pub fn text(&self) -> String {
+    /// The line. Where it has no room, what happened first is left out.
+    pub fn text(&self, width: Option<usize>) -> String {
         let doing = self.doing.iter().map(|doing| format!("{doing}…"));
-        self.words.iter().cloned().chain(doing).collect::<Vec<_>>().join(" → ")
+        let words: Vec<String> = self.words.iter().cloned().chain(doing).collect();
+        let whole = words.join(ARROW);
+        let Some(width) = width.filter(|width| columns(&whole) > *width) else { return whole };
+        let shorter = (1..words.len()).map(|from| format!("…{ARROW}{}", words[from..].join(ARROW)));
+        let last = words.last().cloned().unwrap_or_default();
+        shorter.into_iter().find(|text| columns(text) <= width).unwrap_or(last)
     }
 }
 
@@ -118,18 +126,18 @@ mod tests {
         let mut seen = Vec::new();
         for step in ["locked", "stopping", "stopped", "flipped", "started", "booted", "proven"] {
             trail.step(step, None);
-            seen.push(trail.text());
+            seen.push(trail.text(None));
         }
         for (name, ok) in [("ping", true), ("ssh", true), ("web", false)] {
             trail.check(&check(name, ok));
-            seen.push(trail.text());
+            seen.push(trail.text(None));
         }
         trail.step("undoing", None);
         trail.step("stopped", Some("killed"));
         trail.step("started", None);
         trail.check(&check("ping", true));
         trail.end("rolled-back".into());
-        seen.push(trail.text());
+        seen.extend([trail.text(None), trail.text(Some(50)), trail.text(Some(5))]);
         insta::assert_snapshot!(seen.join("\n"), @"
         preparing…
         stopping…
@@ -142,6 +150,8 @@ mod tests {
         stopped → started → checks 2/3…
         stopped → started → checks 2/3 (web failed)
         stopped → started → checks 2/3 (web failed) → undo → killed → started → checks 1/3… → rolled-back
+        … → killed → started → checks 1/3… → rolled-back
+        rolled-back
         ");
     }
 }

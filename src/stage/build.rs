@@ -54,7 +54,8 @@ pub async fn build_local(
         return Ok(Built::default());
     }
     let all = wanted.iter().flat_map(|w| [&w.runner, &w.drv]);
-    let output = ask(&build::missing(all), "cannot ask the local store").await?;
+    let pass = pass(options);
+    let output = ask(&build::missing(all, &pass), "cannot ask the local store").await?;
     let missing = build::parse_paths(&output.text());
     let todo: Vec<&Wanted> = wanted.iter().filter(|w| missing.contains(&w.runner)).collect();
     let gone: Vec<VmName> =
@@ -66,7 +67,6 @@ pub async fn build_local(
         return Ok(Built::default());
     }
     events.send(Event::Phase { name: "build", total: Some(todo.len() as u64) });
-    let pass = PassThrough { options: options.to_vec(), ..PassThrough::default() };
     let argv = build::realise(todo.iter().map(|w| &w.drv), &pass);
     let mut watch = Watch::default();
     let output = process::watch(
@@ -83,18 +83,24 @@ pub async fn build_local(
         return Ok(Built { made: todo.into_iter().map(|w| w.name.clone()).collect() });
     }
     let failure = match watch.why() {
-        Some(why) => explain(why, &todo).await,
+        Some(why) => explain(why, &todo, &pass).await,
         None => errors::explain(&output).failure("cannot build"),
     };
     Err(NotBuilt::Failed(failure))
 }
 
-/// The closure of a path in the local store.
+fn pass(options: &[(String, String)]) -> PassThrough {
+    PassThrough { options: options.to_vec(), ..PassThrough::default() }
+}
+
+/// The closure of a path in the local store. `options` as for [`build_local`]: the
+/// store may be one of them.
 ///
 /// # Errors
 /// When the path is not there.
-pub async fn closure_of(path: &StorePath) -> Result<Closure> {
-    let output = ask(&closure::path_info(path), &format!("cannot read the closure of {path}")).await?;
+pub async fn closure_of(path: &StorePath, options: &[(String, String)]) -> Result<Closure> {
+    let argv = closure::path_info(path, &pass(options));
+    let output = ask(&argv, &format!("cannot read the closure of {path}")).await?;
     Ok(closure::parse_listing(&output.text()))
 }
 
@@ -103,17 +109,17 @@ async fn ask(argv: &Argv, doing: &str) -> Result<Output> {
     if output.ok() { Ok(output) } else { Err(errors::explain(&output).failure(doing)) }
 }
 
-async fn explain(why: Why, todo: &[&Wanted]) -> Failure {
+async fn explain(why: Why, todo: &[&Wanted], pass: &PassThrough) -> Failure {
     let Some(derivation) = &why.derivation else {
         // Not about one build: a full disk, missing build users and the like.
         return errors::read(&format!("error: {}", why.message)).failure("cannot build");
     };
-    let vms = affected(derivation, todo).await;
+    let vms = affected(derivation, todo, pass).await;
     let whose = if vms.is_empty() { String::new() } else { format!(" for {}", vms.join(", ")) };
     let name = build::short_name(derivation.as_str());
     let failure = Failure::new(Aftermath::NotBuilt, format!("cannot build {name}{whose}: {}", why.message));
     let failure = failure.output(&why.log.join("\n"));
-    if why.message.contains("is required to build") {
+    if why.message.contains("is required to build") || why.message.contains("platform mismatch") {
         return failure.help(
             "this machine cannot build for that system: use --build-on hypervisor, or set up a remote builder",
         );
@@ -122,9 +128,9 @@ async fn explain(why: Why, todo: &[&Wanted]) -> Failure {
 }
 
 /// The microVMs that need this derivation.
-async fn affected(derivation: &StorePath, todo: &[&Wanted]) -> Vec<String> {
+async fn affected(derivation: &StorePath, todo: &[&Wanted], pass: &PassThrough) -> Vec<String> {
     // Only for the message: when the store does not answer, it is told without.
-    let output = process::run(&build::dependents(derivation)).await.unwrap_or_default();
+    let output = process::run(&build::dependents(derivation, pass)).await.unwrap_or_default();
     let dependents = build::parse_paths(&output.text());
     let needs = |w: &&&Wanted| w.drv == *derivation || dependents.contains(&w.drv);
     todo.iter().filter(needs).map(|w| w.name.to_string()).collect()

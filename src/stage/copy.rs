@@ -1,6 +1,7 @@
 //! Sends closures to the hypervisor: holds them there by pending roots first, so that
 //! no garbage collection takes them, then `nix copy` over the open connection.
 
+use super::Copied;
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::{Host, process, script};
 use crate::model::event::{Event, Events};
@@ -8,14 +9,7 @@ use crate::model::name::TransactionId;
 use crate::model::plan::Move;
 use crate::model::store_path::StorePath;
 use crate::tool::nix;
-
-/// A move whose closure is on the hypervisor. Only this room makes one.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Copied {
-    /// The move.
-    pub movement: Move,
-}
+pub use crate::tool::nix::PassThrough;
 
 /// Sends what the moves need, all in one `nix copy`.
 ///
@@ -25,6 +19,7 @@ pub async fn copy(
     host: &Host,
     push: &TransactionId,
     moves: Vec<Move>,
+    pass: &PassThrough,
     events: &Events,
 ) -> Result<Vec<Copied>> {
     let mut paths: Vec<StorePath> = moves.iter().map(|m| m.to.clone()).collect();
@@ -32,7 +27,7 @@ pub async fn copy(
     paths.dedup();
     if !paths.is_empty() {
         pend(host, push, &paths).await?;
-        send(host, &paths, events).await?;
+        send(host, &paths, pass, events).await?;
     }
     Ok(already_there(moves))
 }
@@ -65,10 +60,10 @@ pub async fn unpend(host: &Host, push: &TransactionId) -> Result<()> {
     host.script(script::UNPEND, &[push.to_string()]).await.map(|_| ())
 }
 
-async fn send(host: &Host, paths: &[StorePath], events: &Events) -> Result<()> {
+async fn send(host: &Host, paths: &[StorePath], pass: &PassThrough, events: &Events) -> Result<()> {
     let Some((url, ssh_options)) = host.store() else { return Ok(()) };
     events.send(Event::Phase { name: "copy", total: None });
-    let argv = nix::copy::copy(&url, &ssh_options, false, paths);
+    let argv = nix::copy::copy(&url, &ssh_options, false, pass, paths);
     let mut progress = nix::copy::Progress::default();
     let mut output = process::watch(
         &argv,

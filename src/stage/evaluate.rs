@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use place::locate;
 
-use crate::error::{Failure, Result};
+use crate::error::{Aftermath, Failure, Result};
 use crate::host::{cache, git, process};
 use crate::model::argv::{Argv, Output};
 use crate::model::event::{Event, Events};
@@ -58,6 +58,9 @@ struct Remembered {
     answers: BTreeMap<VmName, Option<Wanted>>,
 }
 
+/// How often to begin again when somebody edits the flake meanwhile.
+const MOST_ATTEMPTS: usize = 3;
+
 /// Evaluates the chosen microVMs of a flake. A microVM that throws is in
 /// [`Inventory::broken`] with Nix's own message, and the others are there all the same.
 ///
@@ -65,6 +68,20 @@ struct Remembered {
 /// When the flake itself cannot be evaluated, a name or tag is not known, or
 /// settings in the flake are wrong.
 pub async fn evaluate(request: &EvalRequest, events: &Events) -> Result<Inventory> {
+    for _ in 0..MOST_ATTEMPTS {
+        if let Some(inventory) = attempt(request, events).await? {
+            return Ok(inventory);
+        }
+        let message = "the flake was changed while it was evaluated: evaluating it again".to_owned();
+        events.send(Event::Warning { message });
+    }
+    Err(Failure::new(Aftermath::NotBuilt, "the flake was changed again and again while it was evaluated")
+        .help("try again when its files are at rest, or deploy a commit with --rev"))
+}
+
+/// `None` when the flake was changed meanwhile: some VMs may be of the old, some of
+/// the new content.
+async fn attempt(request: &EvalRequest, events: &Events) -> Result<Option<Inventory>> {
     let pass = PassThrough { overrides: request.overrides.clone(), options: request.options.clone() };
     let flake = Flake { reference: &request.flake, pass: &pass };
     let (locked, version) = tokio::try_join!(flake.metadata(), nix_version())?;
@@ -96,8 +113,11 @@ pub async fn evaluate(request: &EvalRequest, events: &Events) -> Result<Inventor
     for vm in have {
         events.send(Event::Evaluated { vm, ok: true, cached: true });
     }
+    changed |= !need.is_empty();
     let news = workers::evaluate_each(&flake, need, request.jobs, events).await?;
-    changed |= !news.answers.is_empty();
+    if changed && flake.metadata().await? != locked {
+        return Ok(None);
+    }
     known.answers.extend(news.answers);
 
     if let Some((dir, key)) = remember.filter(|_| changed)
@@ -107,7 +127,7 @@ pub async fn evaluate(request: &EvalRequest, events: &Events) -> Result<Inventor
     }
     warn_of_strangers(&known, events);
     let (vms, broken) = chosen.settle(&known.answers, news.broken)?;
-    Ok(Inventory { flake: facts, names: known.names, vms, broken, output: known.output })
+    Ok(Some(Inventory { flake: facts, names: known.names, vms, broken, output: known.output }))
 }
 
 /// A flake with what the user hands through to Nix.
@@ -152,7 +172,8 @@ impl Flake<'_> {
             let failure =
                 remedy::failure(&message, "cannot evaluate the flake's output `deployvm`", self.reference);
             if message.headline.contains("cannot convert a function") {
-                return Err(Failure { aftermath: crate::error::Aftermath::Usage, ..failure }
+                return Err(failure
+                    .after(Aftermath::Usage)
                     .help("`deployvm` is plain data: strings, numbers, lists and sets"));
             }
             return Err(failure);

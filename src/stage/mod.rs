@@ -7,3 +7,19 @@ pub mod evaluate;
 pub mod judge;
 pub mod observe;
 pub mod switch;
+
+use crate::model::plan::Move;
+
+/// A move whose closure is on the hypervisor: what `copy` hands to `switch`. Only this
+/// room makes one, so nobody can begin a switch without having copied.
+#[derive(Debug)]
+pub struct Copied {
+    movement: Move,
+}
+
+impl Copied {
+    /// The move.
+    pub fn movement(&self) -> &Move {
+        &self.movement
+    }
+}

@@ -6,11 +6,9 @@ use crate::model::closure::Closure;
 use crate::model::name::VmName;
 use crate::model::observed::Observed;
 use crate::model::store_path::StorePath;
+use crate::tool::microvm::STATE_DIR;
 use crate::tool::nix::closure::parse_listing;
 use crate::tool::{events, observation};
-
-/// Where microvm.nix keeps its VMs.
-pub const STATE_DIR: &str = "/var/lib/microvms";
 
 /// How much of the ledger's end one look brings along, in bytes.
 const LEDGER_BYTES: u32 = 1 << 20;

@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use super::Copied;
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::script::{self, Reply};
 use crate::host::{Host, identity, probe};
@@ -12,9 +13,9 @@ use crate::model::inventory::FlakeFacts;
 use crate::model::name::TransactionId;
 use crate::model::plan::{How, Move};
 use crate::model::store_path::StorePath;
-use crate::stage::copy::Copied;
-use crate::stage::observe::STATE_DIR;
-use crate::tool::events::{self, Recorded};
+use crate::tool::events;
+pub use crate::tool::events::{Line, Recorded};
+use crate::tool::microvm::STATE_DIR;
 
 /// What is the same for all switches of one command.
 #[derive(Debug, Clone)]

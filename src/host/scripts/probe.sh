@@ -36,8 +36,23 @@ http)
     if [ -n "$body" ] && ! grep -qE -e "$body" "$page"; then echo wrong-body; else echo ok; fi
     ;;
 tcp)
+    # bash can connect and leave at once. Without it: curl has a time for the
+    # connection when there was one, whatever came afterwards.
+    if command -v bash >/dev/null 2>&1 && command -v timeout >/dev/null 2>&1; then
+        # shellcheck disable=SC2016 # expanded by that bash
+        said=$(timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$target" "$port" 2>&1 </dev/null)
+        case $?:$said in
+        0:*) echo ok ;;
+        124:*) echo timeout ;;
+        *refused* | *reset*) echo refused ;;
+        *"timed out"*) echo timeout ;;
+        *ot\ known* | *olve* | *resolution*) echo unresolved ;;
+        *nreachable* | *"No route"* | *rohibited* | *"ermission denied"*) echo unreachable ;;
+        *) echo broken ;;
+        esac
+        exit 0
+    fi
     case $target in *:*) host="[$target]" ;; *) host=$target ;; esac
-    # A connection was made when curl has a time for it, whatever came afterwards.
     took=$(curl -q -s -o /dev/null --noproxy '*' --connect-timeout 2 --max-time 2 -w '%{time_connect}' \
         -- "telnet://$host:$port" </dev/null)
     rc=$?

@@ -89,7 +89,8 @@ stop_watching() { [ -z "${WATCH:-}" ] || kill "$WATCH" 2>/dev/null || :; WATCH=;
 # downtime: milliseconds in the longest gap between two answers, empty if unknown.
 # Counted in echo requests of 100 ms each, which no jump of the clock changes.
 downtime() {
-    [ -s "$dir/result/ping" ] || return 0
+    # Nobody was there to miss.
+    [ "$(kept answered_before)" = yes ] && [ -s "$dir/result/ping" ] || return 0
     awk '/bytes from/ { for (i = 1; i <= NF; i++) if ($i ~ /^icmp_seq=/) { n = substr($i, 10) + 0
              if (seen && n - last > gap) gap = n - last; last = n; seen++ } }
          END { if (seen > 1) print (gap > 1 ? gap : 0) * 100 }' "$dir/result/ping"
@@ -201,11 +202,12 @@ console() {
     invocation=$(kept trial_invocation)
     [ -n "$invocation" ] || return 0
     if [ "$invocation" != "$(kept invocation)" ]; then
-        journalctl -q -o cat -n 30 "_SYSTEMD_INVOCATION_ID=$invocation" --no-pager 2>/dev/null | cut -c 1-400 >"$dir/.console"
+        journalctl -q -o cat -n 30 --no-pager "_SYSTEMD_INVOCATION_ID=$invocation"
     else
-        # The main process never came so far: what its helpers said.
-        journalctl -q -o cat -n 30 -u "microvm-*@$vm.service" --no-pager 2>/dev/null | cut -c 1-400 >"$dir/.console"
-    fi
+        # The main process never came so far: what its helpers said since the stop.
+        journalctl -q -o cat -n 60 --no-pager --after-cursor "$(kept cursor)" -u "microvm-*@$vm.service" -u "$unit" |
+            grep -v 'was skipped because of an unmet condition' | tail -n 30
+    fi 2>/dev/null | cut -c 1-400 >"$dir/.console"
     mv -f "$dir/.console" "$dir/console"
 }
 

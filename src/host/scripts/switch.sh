@@ -166,6 +166,7 @@ stop_vm() {
 start_vm() {
     # shellcheck disable=SC2086 # a list of unit names
     systemctl reset-failed -- "$unit" $helpers 2>/dev/null || :
+    keep cursor "$(journalctl -q -n 0 --show-cursor 2>/dev/null | sed -n 's/^-- cursor: //p')"
     STARTED=$(now)
     timeout -k 5 "$(p boot)" systemctl start -- "$unit" 2>"$dir/result/start" 8>&- 9>&-
     rc=$?

@@ -1,3 +1,5 @@
+//! Tests of the selection in `choose.rs`.
+
 use super::*;
 use crate::model::settings::VmSettings;
 

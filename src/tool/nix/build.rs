@@ -14,11 +14,10 @@ use crate::model::store_path::StorePath;
 const MOST_LINES: usize = 30;
 
 /// Asks which of these are missing from the local store; rc 0 either way.
-pub fn missing<'a>(paths: impl IntoIterator<Item = &'a StorePath>) -> Argv {
+pub fn missing<'a>(paths: impl IntoIterator<Item = &'a StorePath>, pass: &PassThrough) -> Argv {
     // Without --print-invalid it would stop at the first.
-    Argv::new("nix-store")
-        .args(["--check-validity", "--print-invalid"])
-        .args(paths.into_iter().map(StorePath::as_str))
+    let argv = Argv::new("nix-store").args(["--check-validity", "--print-invalid"]);
+    super::options(argv, pass).args(paths.into_iter().map(StorePath::as_str))
 }
 
 /// Paths, one a line; lines that are something else are left out.
@@ -28,15 +27,14 @@ pub fn parse_paths(text: &str) -> Vec<StorePath> {
 
 /// Builds derivations, or fetches their outputs.
 pub fn realise<'a>(derivations: impl IntoIterator<Item = &'a StorePath>, pass: &PassThrough) -> Argv {
-    let argv = Argv::new("nix-store")
-        .args(["--realise", "--log-format", "internal-json"])
-        .args(derivations.into_iter().map(StorePath::as_str));
-    super::options(argv, pass)
+    let argv = Argv::new("nix-store").args(["--realise", "--log-format", "internal-json"]);
+    super::options(argv, pass).args(derivations.into_iter().map(StorePath::as_str))
 }
 
 /// Asks which derivations in the store need this one.
-pub fn dependents(derivation: &StorePath) -> Argv {
-    Argv::new("nix-store").args(["--query", "--referrers-closure", derivation.as_str()])
+pub fn dependents(derivation: &StorePath, pass: &PassThrough) -> Argv {
+    let argv = Argv::new("nix-store").args(["--query", "--referrers-closure", derivation.as_str()]);
+    super::options(argv, pass)
 }
 
 /// Follows a build and remembers what a failure needs.
@@ -97,21 +95,36 @@ impl Watch {
             self.errors.iter().map(|e| e.trim()).filter(|e| e.starts_with("error:")).collect();
         // The first is the cause; those that only had to wait for it come later.
         let cause = says.iter().find(|e| !only_waited(e)).or(says.first())?;
-        let text = cause.strip_prefix("error:").unwrap_or(cause);
+        let outdented: Vec<&str> = cause.lines().map(str::trim).collect();
+        let cause = outdented.join("\n");
+        let text = cause.strip_prefix("error:").unwrap_or(&cause);
         let derivation =
             text.split('\'').find_map(|w| w.parse::<StorePath>().ok().filter(StorePath::is_derivation));
         let log = derivation.as_ref().and_then(|d| self.logs.get(d.as_str()));
-        let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
-        // Nix 2.34 gives the reason in a line of its own; the log follows by itself.
-        let message: Vec<&str> = lines
-            .take_while(|l| !l.starts_with("Output paths:") && !l.to_lowercase().starts_with("last "))
-            .collect();
         Some(Why {
-            derivation,
-            message: message.join(" ").trim_end_matches([';', '.']).to_owned(),
+            message: reason(text),
             log: log.map(|l| l.iter().cloned().collect()).unwrap_or_default(),
+            derivation,
         })
     }
+}
+
+/// What went wrong, without the derivation's path (the user is told its name) and
+/// without the log lines that later versions add.
+/// `builder for '/nix/store/….drv' failed with exit code 7;` -> `builder failed with exit code 7`
+/// `Cannot build '….drv'.` / `Reason: builder failed with exit code 7.` -> the same
+fn reason(text: &str) -> String {
+    // From 2.26 on, a trace may stand before the message itself.
+    let text = text.rsplit("\nerror:").next().unwrap_or(text);
+    let extra = |l: &&str| !l.starts_with("Output paths:") && !l.to_lowercase().starts_with("last ");
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).take_while(extra).collect();
+    let text = lines.join(" ");
+    let text = text.split_once("Reason: ").map_or(text.as_str(), |(_, reason)| reason);
+    let without = match text.strip_prefix("builder for '").and_then(|rest| rest.split_once("' ")) {
+        Some((_, rest)) => format!("builder {rest}"),
+        None => text.to_owned(),
+    };
+    without.trim_end_matches([';', '.']).to_owned()
 }
 
 /// `error: 1 dependencies of derivation '…' failed to build`, and 2.34's
@@ -164,10 +177,7 @@ mod tests {
         );
         let why = watch.why().unwrap();
         assert_eq!(why.derivation.unwrap().name(), "dep.drv");
-        assert_eq!(
-            why.message,
-            "builder for '/nix/store/9rw7imqcwrk9jczgpamcwhy9qazxbag3-dep.drv' failed with exit code 3"
-        );
+        assert_eq!(why.message, "builder failed with exit code 3");
         assert_eq!(why.log, ["broken", "again"]);
     }
 
@@ -177,8 +187,23 @@ mod tests {
         V34.lines().for_each(|l| drop(watch.line(l)));
         let why = watch.why().unwrap();
         assert_eq!(why.derivation.unwrap().name(), "dep.drv");
-        assert!(why.message.ends_with("Reason: builder failed with exit code 3"), "{}", why.message);
+        assert_eq!(why.message, "builder failed with exit code 3");
         assert_eq!(Watch::default().why(), None);
+    }
+
+    #[test]
+    fn keeps_other_reasons_whole() {
+        let message = r#"@nix {"action":"msg","level":0,"msg":"error:\n       … while setting up the build environment\n\n       error: creating directory '/x': File exists"}"#;
+        let mut watch = Watch::default();
+        assert_eq!(watch.line(message), None);
+        assert_eq!(watch.why().unwrap().message, "creating directory '/x': File exists");
+        let v8 = "a 'aarch64-linux' with features {} is required to build '/nix/store/x.drv', but I am a 'x86_64-linux' with features {kvm}";
+        assert_eq!(reason(v8), v8);
+        let v34 = "Cannot build '/nix/store/x.drv'.\n  Reason: platform mismatch\n  Required system: 'aarch64-linux'\n  Current system: 'x86_64-linux'";
+        assert_eq!(
+            reason(v34),
+            "platform mismatch Required system: 'aarch64-linux' Current system: 'x86_64-linux'"
+        );
     }
 
     #[test]

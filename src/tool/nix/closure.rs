@@ -1,13 +1,14 @@
 //! Closures with sizes, from `nix path-info -r -s` in its plain form: the one
 //! listing that is byte for byte the same in Nix 2.8, 2.26 and 2.34.
 
+use super::PassThrough;
 use crate::model::argv::Argv;
 use crate::model::closure::Closure;
 use crate::model::store_path::StorePath;
 
 /// Asks for the closure of a path in the local store.
-pub fn path_info(path: &StorePath) -> Argv {
-    super::nix(["path-info", "--recursive", "--size"]).arg(path.as_str())
+pub fn path_info(path: &StorePath, pass: &PassThrough) -> Argv {
+    super::options(super::nix(["path-info", "--recursive", "--size"]), pass).arg(path.as_str())
 }
 
 /// `/nix/store/…-name<blanks>\t<blanks>100448`, one path a line. Lines that are

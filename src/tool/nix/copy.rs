@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::PassThrough;
 use super::internal_json::{COPY_PATH, COPY_PATHS, Line, PROGRESS, SET_EXPECTED, parse};
 use crate::model::argv::Argv;
 use crate::model::event::Event;
@@ -18,6 +19,7 @@ pub fn copy<'a>(
     store: &str,
     ssh_options: &str,
     substitute: bool,
+    pass: &PassThrough,
     paths: impl IntoIterator<Item = &'a StorePath>,
 ) -> Argv {
     let mut argv = super::nix(["copy"])
@@ -29,7 +31,10 @@ pub fn copy<'a>(
         // over ssh-ng.
         argv = argv.arg("--substitute-on-destination");
     }
-    argv.args(["--to", store]).args(paths.into_iter().map(StorePath::as_str)).env("NIX_SSHOPTS", ssh_options)
+    super::options(argv, pass)
+        .args(["--to", store])
+        .args(paths.into_iter().map(StorePath::as_str))
+        .env("NIX_SSHOPTS", ssh_options)
 }
 
 /// Follows the progress of one `nix copy`.
@@ -37,8 +42,8 @@ pub fn copy<'a>(
 pub struct Progress {
     /// Activities around all copies.
     around: Vec<u64>,
-    /// Bytes sent so far, by the activity of the path.
-    sent: BTreeMap<u64, u64>,
+    /// Bytes sent so far and size of the path, by its activity.
+    sent: BTreeMap<u64, (u64, u64)>,
     /// Bytes of the paths that are done.
     before: u64,
     done: u64,
@@ -56,18 +61,21 @@ impl Progress {
     /// Takes one line of stderr; an event when something has changed.
     pub fn line(&mut self, line: &str) -> Option<Event> {
         match parse(line)? {
-            Line::Start { id, kind: COPY_PATHS, text, .. } => {
+            // Nix looks first whether something has to be built: that has such an
+            // activity too, without text.
+            Line::Start { id, kind: COPY_PATHS, text, .. } if text.starts_with("copying ") => {
                 self.around.push(id);
                 // `copying 3 paths`
                 let count = text.split_ascii_whitespace().find_map(|w| w.parse().ok());
                 self.total = self.total.max(count.unwrap_or_default());
             }
             Line::Start { id, kind: COPY_PATH, .. } => {
-                self.sent.insert(id, 0);
+                self.sent.insert(id, (0, 0));
             }
             Line::Stop { id } => {
-                let bytes = self.sent.remove(&id)?;
-                self.before = self.before.saturating_add(bytes);
+                // Nix 2.26 does not tell the last bytes of a path.
+                let (sent, size) = self.sent.remove(&id)?;
+                self.before = self.before.saturating_add(sent.max(size));
                 if !self.counted {
                     self.done = self.done.saturating_add(1);
                 }
@@ -75,7 +83,7 @@ impl Progress {
             Line::Result { id, kind: PROGRESS, fields } => {
                 let number = |at: usize| fields.get(at).and_then(Value::as_u64).unwrap_or_default();
                 if let Some(sent) = self.sent.get_mut(&id) {
-                    *sent = number(0);
+                    *sent = (number(0), number(1));
                     self.told_bytes = true;
                 } else if self.around.contains(&id) {
                     self.counted = true;
@@ -102,7 +110,7 @@ impl Progress {
         if self.total == 0 {
             return None;
         }
-        let sent = self.sent.values().fold(self.before, |sum, b| sum.saturating_add(*b));
+        let sent = self.sent.values().fold(self.before, |sum, (sent, _)| sum.saturating_add(*sent));
         let event = Event::Copying {
             done: self.done.min(self.total),
             total: self.total,
@@ -125,7 +133,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const V8: &str = r#"@nix {"action":"start","id":3,"level":3,"text":"copying 2 paths","type":103}
+    const V8: &str = r#"@nix {"action":"start","id":1,"level":0,"text":"","type":103}
+@nix {"action":"result","fields":[0,0,0,0],"id":1,"type":105}
+@nix {"action":"stop","id":1}
+@nix {"action":"start","id":3,"level":3,"text":"copying 2 paths","type":103}
 @nix {"action":"start","fields":["/nix/store/a","local","ssh-ng://hv"],"id":4,"level":3,"text":"copying path","type":100}
 @nix {"action":"stop","id":4}
 @nix {"action":"start","fields":["/nix/store/b","local","ssh-ng://hv"],"id":5,"level":3,"text":"copying path","type":100}
@@ -137,7 +148,7 @@ mod tests {
 @nix {"action":"result","fields":[0,2,1,0],"id":3,"type":105}
 @nix {"action":"start","fields":["/nix/store/a","local","ssh-ng://hv"],"id":4,"level":3,"parent":3,"text":"copying path","type":100}
 @nix {"action":"result","fields":[1000,2000,0,0],"id":4,"type":105}
-@nix {"action":"result","fields":[2000,2000,0,0],"id":4,"type":105}
+@nix {"action":"result","fields":[1993,2000,0,0],"id":4,"type":105}
 @nix {"action":"stop","id":4}
 @nix {"action":"result","fields":[1,2,0,0],"id":3,"type":105}
 @nix {"action":"start","fields":["/nix/store/b","local","ssh-ng://hv"],"id":5,"level":3,"parent":3,"text":"copying path","type":100}

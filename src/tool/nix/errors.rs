@@ -126,6 +126,7 @@ fn classify(headline: &str, stderr: &str) -> Option<Known> {
     let known = if says("could not find a flake.nix file")
         || says("is not part of a flake")
         || says("is not a flake")
+        || (says("Git repository") && says("does not exist"))
         || (says("getting status of") && says("No such file"))
     {
         Known::NoFlake

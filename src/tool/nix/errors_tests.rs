@@ -82,6 +82,7 @@ fn knows_the_well_known_ones() {
             NoFlake,
         ),
         ("error: getting status of '/tmp/nodir': No such file or directory", NoFlake),
+        ("error: Git repository \"/tmp/nodir\" does not exist.", NoFlake),
         (
             "error: path '/v' is not part of a flake (neither it nor its parent directories contain a 'flake.nix' file)",
             NoFlake,

@@ -9,8 +9,11 @@
 #![expect(clippy::print_stderr, reason = "what the hypervisor said when a test failed")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests, too")]
 
+mod choices;
 mod failing;
 mod first;
 mod harness;
 mod hypervisor;
+mod interrupted;
+mod neighbours;
 mod running;

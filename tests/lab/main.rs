@@ -1,0 +1,16 @@
+//! deployvm against the real thing: real Nix on both sides, a booted systemd with sshd
+//! and `microvm@` units, QEMU guests that answer over the network (README.md here).
+//! Every test brings up a lab of its own, at most two at a time, and asserts on what is
+//! there: web servers, processes, links, profiles; not on deployvm's words alone.
+//!
+//! Needs root and a Debian machine, so it runs by name only: `cargo test --test lab`.
+
+#![expect(clippy::disallowed_methods, reason = "tests start programs and watch the clock")]
+#![expect(clippy::print_stderr, reason = "what the hypervisor said when a test failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests, too")]
+
+mod failing;
+mod first;
+mod harness;
+mod hypervisor;
+mod running;

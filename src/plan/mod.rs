@@ -6,6 +6,8 @@ pub mod checks;
 pub mod conflicts;
 pub mod decide;
 pub mod diff;
+pub mod generations;
 pub mod order;
 pub mod select;
+pub mod state;
 pub mod version;

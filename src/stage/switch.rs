@@ -12,6 +12,7 @@ use crate::model::inventory::FlakeFacts;
 use crate::model::name::TransactionId;
 use crate::model::plan::{How, Move};
 use crate::model::store_path::StorePath;
+use crate::model::terms::Terms;
 use crate::stage::copy::Copied;
 use crate::stage::observe::STATE_DIR;
 use crate::tool::events::{self, Recorded};
@@ -93,6 +94,7 @@ impl OnTrial {
             ("verdict", verdict.to_string()),
             ("keep_failed", if facts.keep_failed { "yes".to_owned() } else { String::new() }),
             ("flake", movement.flake.clone().unwrap_or_default()),
+            ("terms", movement.terms.as_ref().map(Terms::write).unwrap_or_default()),
             ("l_head", head(&transaction, "", &movement, facts)),
         ] {
             file(&format!("p/{name}"), value);

@@ -69,7 +69,7 @@ pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> 
     Ok(Prepared { plan, inventory, chosen, observed, host, after: ordered.after })
 }
 
-fn request(context: &Context, intent: &Intent<'_>) -> Result<EvalRequest> {
+pub(super) fn request(context: &Context, intent: &Intent<'_>) -> Result<EvalRequest> {
     let here = machine::current_dir()?;
     Ok(EvalRequest {
         flake: locate(intent.flake.as_deref(), intent.rev.as_deref(), &here)?,

@@ -219,10 +219,8 @@ mod tests {
         let rows: Vec<String> = list
             .iter()
             .map(|g| {
-                let marks =
-                    [("c", g.current), ("b", g.booted), ("v", g.verified), ("p", g.pinned)].map(|(c, on)| {
-                        if on { c } else { "" }
-                    });
+                let marks = [("c", g.current), ("b", g.booted), ("v", g.verified), ("p", g.pinned)]
+                    .map(|(c, on)| if on { c } else { "" });
                 format!(
                     "{} {:?} {:?} {:?} {:?} {}",
                     g.number,

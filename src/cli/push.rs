@@ -4,6 +4,7 @@ use super::args::{Global, Intent};
 use super::session::{self, Session};
 use crate::error::{Aftermath, Failure, Result};
 use crate::model::outcome::exit_code;
+use crate::model::plan::Plan;
 use crate::pipeline::prepare::{Prepared, prepare};
 use crate::pipeline::push::{Manner, PassThrough, Site, push};
 use crate::report::Answer;
@@ -51,7 +52,7 @@ async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
     session.reporter.proposal(&prepared.plan);
     possible(&prepared)?;
     if prepared.plan.has_changes() {
-        approved(session, &prepared).await?;
+        approved(session, &format!("Deploy to {}?", prepared.plan.hypervisor)).await?;
     }
     let Prepared { plan, inventory, host, chosen, after, .. } = prepared;
     let site = Site { host: &host, address: &chosen.target.address };
@@ -73,6 +74,19 @@ async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
 /// 10 when a VM does not evaluate, 12 when the hypervisor lacks room or memory.
 pub fn possible(prepared: &Prepared) -> Result<u8> {
     let plan = &prepared.plan;
+    evaluated(plan)?;
+    match plan.impossible.first() {
+        Some(_) => Err(Failure::new(Aftermath::Refused, plan.impossible.join("; "))
+            .help("make room on the hypervisor, or choose fewer VMs")),
+        None => Ok(0),
+    }
+}
+
+/// Refuses a plan of which a VM does not evaluate.
+///
+/// # Errors
+/// 10 when there is one.
+pub fn evaluated(plan: &Plan) -> Result<()> {
     if !plan.broken.is_empty() {
         let names: Vec<&str> = plan.broken.iter().map(|(vm, _)| vm.as_str()).collect();
         let good: Vec<&str> = plan.moves.iter().map(|m| m.vm.as_str()).collect();
@@ -82,24 +96,22 @@ pub fn possible(prepared: &Prepared) -> Result<u8> {
             false => failure.help(format!("to deploy the others: deployvm push {}", good.join(" "))),
         });
     }
-    match plan.impossible.first() {
-        Some(_) => Err(Failure::new(Aftermath::Refused, plan.impossible.join("; "))
-            .help("make room on the hypervisor, or choose fewer VMs")),
-        None => Ok(0),
-    }
+    Ok(())
 }
 
 /// Asks, unless `--yes` was given.
-async fn approved(session: &Session<'_>, prepared: &Prepared) -> Result<()> {
+///
+/// # Errors
+/// 130 when the answer is no, 2 when nobody can be asked.
+pub async fn approved(session: &Session<'_>, question: &str) -> Result<()> {
     if session.global.yes {
         return Ok(());
     }
-    let question = format!("Deploy to {}?", prepared.plan.hypervisor);
-    let answer = session.reporter.confirm(&question);
+    let answer = session.reporter.confirm(question);
     match session.context.unless_interrupted(Aftermath::Declined, async { Ok(answer.await) }).await? {
         Answer::Yes => Ok(()),
         Answer::Declined => Err(Failure::new(Aftermath::Declined, "declined")),
         Answer::Unanswered => Err(Failure::usage("nobody can be asked: there is no terminal and no --yes")
-            .help("say --yes to deploy without being asked; nothing was touched")),
+            .help("say --yes to go on without being asked; nothing was touched")),
     }
 }

@@ -50,6 +50,10 @@ scripts! {
     OBSERVE = "observe";
     /// Lists closures that are there.
     CLOSURES = "closures";
+    /// The sizes of closures.
+    SIZES = "sizes";
+    /// The end of the ledger.
+    LEDGER = "ledger";
     /// Starts a transaction and follows it.
     BEGIN_TRANSACTION = "begin" + "follow";
     /// Follows a transaction that was started before.

@@ -8,6 +8,7 @@ use super::closure::ClosureDiff;
 use super::name::VmName;
 use super::settings::{Deadlines, Guest};
 use super::store_path::StorePath;
+use super::terms::Terms;
 
 /// What will be done, in this order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +77,9 @@ pub struct Move {
     pub notes: Vec<String>,
     /// Content of the `flake` file that a new VM gets.
     pub flake: Option<String>,
+    /// What is kept beside the generation for a later rollback to it.
+    #[serde(default)]
+    pub terms: Option<Terms>,
 }
 
 impl Move {

@@ -2,11 +2,14 @@
 //! happens meanwhile goes out as events, what came of it is returned.
 
 pub mod deploy;
+pub mod differ;
 pub mod line;
 pub mod look;
+pub mod past;
 pub mod prepare;
 pub mod push;
 pub mod reconnect;
+pub mod status;
 
 use std::collections::BTreeMap;
 

@@ -28,6 +28,8 @@ pub struct Prepared {
     pub inventory: Inventory,
     /// What was chosen.
     pub chosen: Chosen,
+    /// Closures of the wanted runners that are not what their VMs run.
+    pub closures: BTreeMap<StorePath, Closure>,
     /// What was found.
     pub observed: Observed,
     /// The open connection.
@@ -66,10 +68,10 @@ pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> 
     let mut plan = decide(&chosen.target.name, &ordered.wishes, &observed, &closures, choices);
     plan.broken = inventory.broken.iter().map(|(vm, error)| (vm.clone(), error.clone())).collect();
     warn(&mut plan, &inventory, &observed);
-    Ok(Prepared { plan, inventory, chosen, observed, host, after: ordered.after })
+    Ok(Prepared { plan, closures, inventory, chosen, observed, host, after: ordered.after })
 }
 
-fn request(context: &Context, intent: &Intent<'_>) -> Result<EvalRequest> {
+pub(super) fn request(context: &Context, intent: &Intent<'_>) -> Result<EvalRequest> {
     let here = machine::current_dir()?;
     Ok(EvalRequest {
         flake: locate(intent.flake.as_deref(), intent.rev.as_deref(), &here)?,

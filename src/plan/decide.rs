@@ -11,6 +11,7 @@ use crate::model::observed::{Found, Mode, Observed};
 use crate::model::plan::{How, Move, Plan};
 use crate::model::settings::VmSettings;
 use crate::model::store_path::StorePath;
+use crate::model::terms::Terms;
 
 /// One VM as wanted, with everything that was settled about it.
 #[derive(Debug, Clone)]
@@ -148,6 +149,7 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
         adopt: adoptable(wish, found),
         notes,
         flake: wish.flake.clone(),
+        terms: wish.wanted.as_ref().map(|wanted| Terms::new(wanted, &wish.settings)),
     }
 }
 

@@ -7,6 +7,8 @@ pub mod conflicts;
 pub mod decide;
 pub mod diff;
 pub mod flake_file;
+pub mod generations;
 pub mod order;
 pub mod select;
+pub mod state;
 pub mod version;

@@ -13,6 +13,7 @@ use crate::model::inventory::FlakeFacts;
 use crate::model::name::TransactionId;
 use crate::model::plan::{How, Move};
 use crate::model::store_path::StorePath;
+use crate::model::terms::Terms;
 use crate::tool::events;
 pub use crate::tool::events::{Line, Recorded};
 use crate::tool::microvm::STATE_DIR;
@@ -94,6 +95,7 @@ impl OnTrial {
             ("verdict", verdict.to_string()),
             ("keep_failed", if facts.keep_failed { "yes".to_owned() } else { String::new() }),
             ("flake", movement.flake.clone().unwrap_or_default()),
+            ("terms", movement.terms.as_ref().map(Terms::write).unwrap_or_default()),
             ("l_head", head(&transaction, "", &movement, facts)),
         ] {
             file(&format!("p/{name}"), value);

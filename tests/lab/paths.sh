@@ -14,6 +14,9 @@ lab_fail() {
 }
 
 lab_use() {
+  case $LAB_STATE in
+    /*[!A-Za-z0-9/._-]* | [!/]*) lab_fail "DEPLOYVM_LAB_DIR must be an absolute path of plain characters" ;;
+  esac
   case ${1-} in
     '' | cache) lab_fail "a lab needs a name (not '${1-}')" ;;
     *[!a-z0-9-]* | -*) lab_fail "'$1' is no lab name: a-z, 0-9 and - only" ;;

@@ -30,6 +30,13 @@ make_generation() {
     [ "$(readlink -- "$profile-$n-link")" = "$1" ] && echo "$n"
 }
 
+# keep_terms N: what a later rollback to this generation has to know, as it came.
+keep_terms() {
+    [ -s "$dir/p/terms" ] || return 0
+    mkdir -p "$base/terms/$vm" && cp -- "$dir/p/terms" "$base/terms/$vm/.$1.$id" &&
+        sync -- "$base/terms/$vm/.$1.$id" && mv -fT -- "$base/terms/$vm/.$1.$id" "$base/terms/$vm/$1.json" || :
+}
+
 # repoint_profile: it follows `current`, where that has a number.
 repoint_profile() {
     n=$(generation_of "$(kept current)")

@@ -26,6 +26,7 @@ commit() {
     if [ "$(kept directory)" != yes ]; then install_directory || return 1; fi
     point "$to" || return 1
     number=$(make_generation "$to") || return 1
+    keep_terms "$number"
     upstream_roots
     write_flake
     if [ "$how" = stage ]; then
@@ -48,6 +49,7 @@ still_new() {
 leave() {
     point "$to" || :
     number=$(make_generation "$to") || number=
+    [ -z "$number" ] || keep_terms "$number"
     upstream_roots
     write_flake
     outcome failed 32 "$number"

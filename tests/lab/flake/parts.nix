@@ -52,7 +52,7 @@ rec {
   slowly = seconds: value:
     let
       sum = from: builtins.foldl' (a: b: a + b) 0 (builtins.genList (i: i + from) 10000);
-      total = builtins.foldl' (a: b: a + sum b) 0 (builtins.genList (i: i) (seconds * 200));
+      total = builtins.foldl' (a: b: a + sum b) 0 (builtins.genList (i: i) (seconds * 600));
     in
     if seconds == 0 then value else builtins.seq total value;
 }

@@ -7,6 +7,7 @@
 #   storeOnDisk   no share/microvm/system in the runner
 #   shutdown  "waits": microvm-shutdown returns when the guest is down;
 #             "stdin": when its own stdin ends, as older runners do
+#   stopSeconds   how long the guest takes to shut down
 #   evalCost  seconds that its evaluation takes, about
 #   fault     null or one of panic exit tap http mute slow eval build
 { parts }:
@@ -21,6 +22,7 @@ let
     volume = 0;
     storeOnDisk = false;
     shutdown = "waits";
+    stopSeconds = 0;
     evalCost = 0;
     fault = null;
   };
@@ -90,6 +92,7 @@ let
         ADDRESS=${address}
         GATEWAY=10.${number}.0.1
         FAULT=${fault}
+        STOP=${toString vm.stopSeconds}
         DATA=${if vm.volume == 0 then "" else "/dev/vda"}
         TOOLS=${if !vm.ssh then "" else if vm.volume == 0 then "/dev/vda" else "/dev/vdb"}
       '';

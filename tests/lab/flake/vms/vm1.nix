@@ -1,5 +1,6 @@
 {
   index = 1;
+  evalCost = 0;
   version = "1";
   mem = 96;
   ssh = true;

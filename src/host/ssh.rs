@@ -48,7 +48,7 @@ impl Ssh {
             // Three of these without an answer and the link counts as dead.
             .server_alive_interval(Duration::from_secs(5))
             // The master does not outlive us for long, whatever happens to us.
-            .control_persist(ControlPersist::IdleFor(NonZeroUsize::MIN.saturating_add(9)))
+            .control_persist(ControlPersist::IdleFor(NonZeroUsize::MIN.saturating_add(1)))
             .control_directory(directory.path());
         if let Some(user) = &user {
             builder.user(user.clone());

@@ -50,6 +50,8 @@ scripts! {
     OBSERVE = "observe";
     /// Lists closures that are there.
     CLOSURES = "closures";
+    /// What is known of earlier generations.
+    RECALL = "recall";
     /// The sizes of closures.
     SIZES = "sizes";
     /// The end of the ledger.

@@ -9,6 +9,7 @@ pub mod past;
 pub mod prepare;
 pub mod push;
 pub mod reconnect;
+pub mod rollback;
 pub mod status;
 
 use std::collections::BTreeMap;

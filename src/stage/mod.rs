@@ -7,4 +7,5 @@ pub mod evaluate;
 pub mod judge;
 pub mod ledger;
 pub mod observe;
+pub mod recall;
 pub mod switch;

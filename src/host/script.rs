@@ -80,6 +80,15 @@ pub const TRANSACTION_FILES: &[(&str, &str)] = &[
     ("probe.sh", include_str!("scripts/probe.sh")),
 ];
 
+/// The same for what undoes nothing: start, stop, restart, retire.
+pub const POWER_FILES: &[(&str, &str)] = &[
+    ("transaction.sh", include_str!("scripts/power.sh")),
+    ("library.sh", include_str!("scripts/library.sh")),
+    ("switch.sh", include_str!("scripts/switch.sh")),
+    ("record.sh", include_str!("scripts/record.sh")),
+    ("probe.sh", include_str!("scripts/probe.sh")),
+];
+
 impl Script {
     /// What goes to the stdin of [`COMMAND`].
     ///

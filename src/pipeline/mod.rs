@@ -3,6 +3,7 @@
 
 pub mod deploy;
 pub mod differ;
+pub mod known;
 pub mod line;
 pub mod look;
 pub mod past;

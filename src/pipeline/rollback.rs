@@ -3,22 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::known::{Aim, recall, wishes};
 use super::past::{Looked, open};
 use super::{Choices, Context, Target};
 use crate::error::Result;
 use crate::host::clock;
 use crate::model::closure::Closure;
-use crate::model::inventory::{Interface, Wanted};
 use crate::model::name::{VmName, Word};
 use crate::model::observed::{Found, Observed};
 use crate::model::plan::{How, Move, Plan};
 use crate::model::settings::VmSettings;
 use crate::model::store_path::StorePath;
-use crate::plan::decide::{Wish, decide};
-use crate::plan::{checks, generations, order, select};
+use crate::plan::decide::decide;
+use crate::plan::{generations, select};
 use crate::stage::ledger;
 use crate::stage::observe;
-use crate::stage::recall::{Recalled, recall};
+use crate::stage::recall::Recalled;
 
 /// What the user wants to go back to.
 pub struct Return<'a> {
@@ -42,13 +42,6 @@ pub struct Prepared {
     pub looked: Looked,
 }
 
-/// A generation to go back to.
-struct Aim {
-    vm: VmName,
-    number: u64,
-    path: StorePath,
-}
-
 /// Makes the plan.
 ///
 /// # Errors
@@ -67,81 +60,16 @@ pub async fn prepare(context: &Context, wanted: &Return<'_>) -> Result<Prepared>
     }
     // Excuses need the whole story of these VMs, not only the ledger's end.
     looked.observed.ledger = ledger.entries;
-    let asked: Vec<(VmName, u64, StorePath)> =
-        aims.iter().map(|aim| (aim.vm.clone(), aim.number, aim.path.clone())).collect();
-    let recalled: BTreeMap<VmName, Recalled> = {
-        let recalled = recall(&looked.host, &asked).await?;
-        aims.iter().map(|aim| aim.vm.clone()).zip(recalled).collect()
-    };
-    let wishes = wishes(&aims, &recalled, wanted)?;
+    let recalled = recall(&looked.host, &aims).await?;
+    let wishes = wishes(&aims, &recalled, &wanted.settle)?;
     let closures = closures(&mut looked, &aims).await?;
     let mut plan = decide(&wanted.target.name, &wishes, &looked.observed, &closures, Choices::default());
     for movement in &mut plan.moves {
-        if let (Some(aim), Some(recalled)) =
-            (aims.iter().find(|aim| aim.vm == movement.vm), recalled.get(&movement.vm))
-        {
+        if let Some((aim, recalled)) = aims.iter().zip(&recalled).find(|(aim, _)| aim.vm == movement.vm) {
             explain(movement, aim, recalled, &looked.observed);
         }
     }
     Ok(Prepared { plan, looked })
-}
-
-/// What is wanted, in rollout order.
-fn wishes(aims: &[Aim], recalled: &BTreeMap<VmName, Recalled>, wanted: &Return<'_>) -> Result<Vec<Wish>> {
-    let mut wishes = BTreeMap::new();
-    let mut after = BTreeMap::new();
-    for aim in aims {
-        let recalled = recalled.get(&aim.vm).cloned().unwrap_or_default();
-        let (vm, own) = match &recalled.terms {
-            Some(terms) => (terms.wanted.clone(), terms.settings.clone()),
-            None => (guess(aim, &recalled), recalled.newest.map(guessed_settings).unwrap_or_default()),
-        };
-        let settings = (wanted.settle)(&aim.vm, &own)?;
-        let before = settings.after.clone().unwrap_or_default();
-        after.insert(
-            aim.vm.clone(),
-            before.into_iter().filter(|vm| aims.iter().any(|a| a.vm == *vm)).collect(),
-        );
-        let checks = checks::checks(&vm, &settings)?;
-        let runner = aim.path.clone();
-        wishes.insert(
-            aim.vm.clone(),
-            Wish { vm: aim.vm.clone(), runner, wanted: Some(vm), settings, checks, flake: None },
-        );
-    }
-    let names: Vec<String> = aims.iter().map(|aim| aim.vm.to_string()).collect();
-    let ordered = order::order(&after, &names)?;
-    Ok(ordered.into_iter().filter_map(|vm| wishes.remove(&vm)).collect())
-}
-
-/// What can be said of a generation that was not deployed by deployvm: its taps, and
-/// the address that the VM has now.
-fn guess(aim: &Aim, recalled: &Recalled) -> Wanted {
-    let newest = recalled.newest.as_ref().map(|terms| &terms.wanted);
-    let tap = |id: &String| Interface { kind: "tap".to_owned(), id: id.clone(), mac: None, bridge: None };
-    Wanted {
-        name: aim.vm.clone(),
-        // Nothing is ever built of it.
-        drv: aim.path.clone(),
-        runner: aim.path.clone(),
-        toplevel: None,
-        system: String::new(),
-        hypervisor: None,
-        mem: None,
-        vcpu: None,
-        interfaces: recalled.taps.iter().map(tap).collect(),
-        addresses: newest.map(|wanted| wanted.addresses.clone()).unwrap_or_default(),
-        cid: newest.and_then(|wanted| wanted.cid),
-        volumes: Vec::new(),
-        // Nobody knows whether that generation had one.
-        sshd: false,
-        settings: None,
-    }
-}
-
-/// Checks that were declared for a later generation say nothing about an earlier one.
-fn guessed_settings(terms: crate::model::terms::Terms) -> VmSettings {
-    VmSettings { checks: None, ..terms.settings }
 }
 
 /// The closures of both sides, which are all on the hypervisor: nothing is to be sent.
@@ -170,7 +98,7 @@ fn explain(movement: &mut Move, aim: &Aim, recalled: &Recalled, observed: &Obser
         if movement.changes() {
             let known =
                 if movement.checks.is_empty() { "its taps alone are" } else { "its taps and address are" };
-            movement.notes.push(format!("deployvm did not deploy it, so {known} checked"));
+            movement.notes.push(format!("nothing was kept about how it was deployed, so {known} checked"));
         }
     }
     if !recalled.valid && !matches!(movement.how, How::Refuse(_)) {

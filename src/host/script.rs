@@ -60,6 +60,8 @@ scripts! {
     BEGIN_TRANSACTION = "begin" + "follow";
     /// Follows a transaction that was started before.
     FOLLOW = "follow";
+    /// Keeps a generation from prune.
+    PIN = "pin";
     /// Hands in a verdict.
     DECIDE = "decide";
     /// Ends what a reboot left open.

@@ -3,10 +3,12 @@
 
 pub mod deploy;
 pub mod differ;
+pub mod keep;
 pub mod known;
 pub mod line;
 pub mod look;
 pub mod past;
+pub mod power;
 pub mod prepare;
 pub mod push;
 pub mod reconnect;

@@ -26,10 +26,15 @@ pub fn made_by<'a>(vm: &VmName, number: u64, path: &StorePath, ledger: &'a [Entr
 /// Whether it passed its checks at some time, or ran when it was adopted. Only what was
 /// staged or left failing is marked otherwise, so no such line speaks for it.
 pub fn verified(vm: &VmName, number: u64, path: &StorePath, ledger: &[Entry]) -> bool {
-    let says = |words: &[&str]| {
-        about(vm, number, path, ledger).any(|e| e.result.as_deref().is_some_and(|r| words.contains(&r)))
-    };
-    says(&["deployed"]) || !says(&["staged", "failed"])
+    let mut doubtful = false;
+    for entry in about(vm, number, path, ledger) {
+        match (entry.verb.as_deref(), entry.result.as_deref()) {
+            (_, Some("deployed")) | (Some("start" | "restart"), Some("done")) => return true,
+            (Some("push" | "adopt" | "rollback"), Some("staged" | "failed")) => doubtful = true,
+            _ => {}
+        }
+    }
+    !doubtful
 }
 
 fn about<'a>(
@@ -184,6 +189,9 @@ mod tests {
             goes_to(&found('b', 'b', &three), &[], None),
             goes_to(&found('c', 'c', &three), &staged, None),
             goes_to(&found('c', 'c', &three), &["2 b push failed", "2 b push deployed"], None),
+            goes_to(&found('c', 'c', &three), &["2 b push staged", "2 b restart done"], None),
+            goes_to(&found('c', 'c', &three), &["2 b push staged", "2 b stop done"], None),
+            goes_to(&found('c', 'c', &three), &["2 b stop failed"], None),
             // Another path had the number: its lines say nothing about this one.
             goes_to(&found('c', 'c', &three), &["2 x push failed"], None),
             // Staged by hand, or by --no-restart: going back undoes that.
@@ -202,8 +210,12 @@ mod tests {
         1
         2
         2
+        1
+        2
+        2
         3
         2
+        1
         12 vm1 has no earlier generation that was verified | it has 1 (current), 2, 3; see `deployvm generations vm1`
         12 vm1 has no earlier generation that was verified | it has 1 (unverified), 2 (current), 3; see `deployvm generations vm1`
         2

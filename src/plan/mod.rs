@@ -8,6 +8,7 @@ pub mod decide;
 pub mod diff;
 pub mod generations;
 pub mod order;
+pub mod power;
 pub mod select;
 pub mod state;
 pub mod version;

@@ -7,5 +7,6 @@ pub mod evaluate;
 pub mod judge;
 pub mod ledger;
 pub mod observe;
+pub mod pin;
 pub mod recall;
 pub mod switch;

@@ -27,7 +27,7 @@ if [ -e "$dir/outcome" ]; then exit 0; fi
 # down: stopped, and not about to come back.
 down() {
     if ! stop_vm "$(kept stop_timeout)"; then fail stop-failed; return 1; fi
-    # shellcheck disable=SC2086,SC2154 # a list of unit names, set by library.sh
+    # shellcheck disable=SC2086 # a list of unit names
     systemctl reset-failed -- "$unit" $helpers 2>/dev/null || :
     keep shutdown "$SHUTDOWN"
     keep down yes
@@ -74,8 +74,10 @@ run_verb() {
     [ "$here" = "$(p expect)" ] || { refuse plan-outdated; exit 0; }
     look
     # What is staged is what shall run: nothing is ever pointed back.
-    keep current "$to" && keep invocation "$INVOCATION" && keep stop_timeout "$(stop_timeout)" ||
-        { refuse state-not-writable; exit 0; }
+    if ! { keep current "$to" && keep invocation "$INVOCATION" && keep stop_timeout "$(stop_timeout)"; }; then
+        refuse state-not-writable
+        exit 0
+    fi
     sync -- "$dir/before"/* "$dir/before" "$dir"
     number=$(generation_of "$to")
     case $verb in

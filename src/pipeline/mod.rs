@@ -1,6 +1,7 @@
 //! The order: cli's verbs as sequences of stages and plan. Nothing here prints; what
 //! happens meanwhile goes out as events, what came of it is returned.
 
+pub mod check;
 pub mod deploy;
 pub mod differ;
 pub mod keep;

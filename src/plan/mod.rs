@@ -10,5 +10,6 @@ pub mod generations;
 pub mod order;
 pub mod power;
 pub mod select;
+pub mod standing;
 pub mod state;
 pub mod version;

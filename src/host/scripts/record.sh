@@ -257,7 +257,7 @@ ledger() {
     if [ -e "$base/ledger.jsonl" ] && grep -qF "{\"id\":\"$id\"," "$base/ledger.jsonl"; then return 0; fi
     result=$(line outcome 1) number=$(line outcome 3)
     case $result in
-    deployed | staged | unchanged) why=null ;;
+    deployed | staged | unchanged | "done") why=null ;;
     *) why="\"$(reason)\"" ;;
     esac
     list=

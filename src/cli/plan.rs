@@ -32,7 +32,7 @@ async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
     let intent = session.intent(&args.intent, true)?;
     let prepared = context.unless_interrupted(Aftermath::Declined, prepare(context, intent)).await?;
     session.reporter.plan(&prepared.plan);
-    possible(&prepared)?;
+    possible(&prepared.plan)?;
     // As push would end: a VM that it refuses to touch, and then whether it has work.
     let plan = &prepared.plan;
     let refused = plan.moves.iter().any(|m| matches!(m.how, How::Refuse(_)));

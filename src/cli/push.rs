@@ -47,10 +47,10 @@ async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
     let prepared = context.unless_interrupted(Aftermath::Declined, prepare(context, intent)).await?;
     if args.dry_run {
         session.reporter.plan(&prepared.plan);
-        return possible(&prepared);
+        return possible(&prepared.plan);
     }
     session.reporter.proposal(&prepared.plan);
-    possible(&prepared)?;
+    possible(&prepared.plan)?;
     if prepared.plan.has_changes() {
         approved(session, &format!("Deploy to {}?", prepared.plan.hypervisor)).await?;
     }
@@ -72,8 +72,7 @@ async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
 ///
 /// # Errors
 /// 10 when a VM does not evaluate, 12 when the hypervisor lacks room or memory.
-pub fn possible(prepared: &Prepared) -> Result<u8> {
-    let plan = &prepared.plan;
+pub fn possible(plan: &Plan) -> Result<u8> {
     evaluated(plan)?;
     match plan.impossible.first() {
         Some(_) => Err(Failure::new(Aftermath::Refused, plan.impossible.join("; "))

@@ -1,14 +1,19 @@
 //! The order: cli's verbs as sequences of stages and plan. Nothing here prints; what
 //! happens meanwhile goes out as events, what came of it is returned.
 
+pub mod check;
 pub mod deploy;
 pub mod differ;
+pub mod keep;
+pub mod known;
 pub mod line;
 pub mod look;
 pub mod past;
+pub mod power;
 pub mod prepare;
 pub mod push;
 pub mod reconnect;
+pub mod rollback;
 pub mod status;
 
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ pub mod past;
 pub mod prepare;
 pub mod push;
 pub mod reconnect;
+pub mod runners;
 pub mod status;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use crate::model::event::Events;
 use crate::model::inventory::Inventory;
 use crate::model::name::{VmName, Word};
 use crate::model::settings::VmSettings;
+pub use crate::plan::build_on::BuildOn;
 pub use crate::plan::decide::Choices;
 
 /// What every verb needs.
@@ -74,18 +76,6 @@ pub struct Chosen {
 
 /// How cli makes it: settings are its business.
 pub type Settle<'a> = Box<dyn FnOnce(&Inventory) -> Result<Chosen> + 'a>;
-
-/// Where to build.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum BuildOn {
-    /// Here.
-    Laptop,
-    /// There.
-    Hypervisor,
-    /// Here, if the systems are the same.
-    #[default]
-    Auto,
-}
 
 /// What the user wants of a push or a plan.
 pub struct Intent<'a> {

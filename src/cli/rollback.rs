@@ -49,7 +49,7 @@ async fn work(session: &Session<'_>, args: Args) -> Result<u8> {
         approved(session, &format!("Roll back on {}?", plan.hypervisor)).await?;
     }
     let site = Site { host: &looked.host, address: &address };
-    let outcomes = without_copying(context, &site, &plan, "rollback", Manner::default()).await;
+    let outcomes = without_copying(context, &site, &plan, "rollback", &Manner::default()).await;
     let exit = exit_code(&outcomes);
     session.reporter.summary(exit, &outcomes);
     looked.host.close().await;

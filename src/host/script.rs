@@ -70,6 +70,10 @@ scripts! {
     PEND = "pend";
     /// Lets them go.
     UNPEND = "unpend";
+    /// Builds derivations there.
+    BUILD = "build";
+    /// Stops that.
+    ABANDON = "abandon";
 }
 
 /// The files of a transaction that are the same for all: name and content.

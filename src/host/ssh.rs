@@ -111,6 +111,13 @@ impl Ssh {
         (format!("ssh-ng://{user}{host}"), format!("-o ControlPath={} -o BatchMode=yes", self.socket))
     }
 
+    /// What a user types to run this command there.
+    pub fn by_hand(&self, command: &str) -> String {
+        let port = self.port.map(|p| format!("-p {p} ")).unwrap_or_default();
+        let user = self.user.as_ref().map(|u| format!("{u}@")).unwrap_or_default();
+        format!("ssh {port}{user}{} {command}", self.host)
+    }
+
     /// Ends the master connection.
     pub async fn close(self) {
         // It may have died already; then there is nothing to close.

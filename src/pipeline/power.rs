@@ -6,14 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::known::{Aim, recall, wishes};
 use super::past::{Looked, open};
 use super::push::{Manner, Site, without_copying};
-use super::{Choices, Context, Target};
+use super::{Choices, Context, SettleOne, Target};
 use crate::error::{Failure, Result};
 use crate::model::event::Event;
 use crate::model::name::{VmName, Word};
 use crate::model::observed::Found;
 use crate::model::outcome::{Outcome, Word as Ended};
 use crate::model::plan::{How, Move, Plan};
-use crate::model::settings::VmSettings;
 use crate::model::store_path::StorePath;
 use crate::plan::decide::decide;
 pub use crate::plan::power::Power;
@@ -31,7 +30,7 @@ pub struct Errand<'a> {
     /// Tags that are known without the flake.
     pub tags: BTreeMap<VmName, Vec<Word>>,
     /// What the settings at hand make of those that a generation was deployed with.
-    pub settle: Box<dyn Fn(&VmName, &VmSettings) -> Result<VmSettings> + 'a>,
+    pub settle: SettleOne<'a>,
 }
 
 /// An errand with nothing left to choose.
@@ -102,8 +101,8 @@ pub async fn carry_out(context: &Context, errand: &Errand<'_>, ready: &Ready) ->
         }
     }
     let site = Site { host: &ready.looked.host, address: &errand.target.address };
-    let manner = Manner { keep_failed: true, at_once: 1 };
-    let mut outcomes = without_copying(context, &site, &ready.plan, errand.power.verb(), manner).await;
+    let manner = Manner { keep_failed: true, at_once: 1, ..Manner::default() };
+    let mut outcomes = without_copying(context, &site, &ready.plan, errand.power.verb(), &manner).await;
     for outcome in &mut outcomes {
         let movement = ready.plan.moves.iter().find(|m| m.vm == outcome.name);
         let answers = movement.is_some_and(|m| m.address.is_some() || !m.checks.is_empty());

@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::{Aim, recall, wishes};
 use super::past::{Looked, open};
-use super::{Choices, Context, Target};
+use super::{Choices, Context, SettleOne, Target};
 use crate::error::Result;
 use crate::host::clock;
 use crate::model::closure::Closure;
 use crate::model::name::{VmName, Word};
 use crate::model::observed::{Found, Observed};
 use crate::model::plan::{How, Move, Plan};
-use crate::model::settings::VmSettings;
 use crate::model::store_path::StorePath;
 use crate::plan::decide::decide;
 use crate::plan::{generations, select};
@@ -31,7 +30,7 @@ pub struct Return<'a> {
     /// A certain generation.
     pub to: Option<u64>,
     /// What the settings at hand make of those that the generation was deployed with.
-    pub settle: Box<dyn Fn(&VmName, &VmSettings) -> Result<VmSettings> + 'a>,
+    pub settle: SettleOne<'a>,
 }
 
 /// A plan to go back.

@@ -72,12 +72,8 @@ fn refusal(power: Power, vm: &VmName, found: &Found, observed: &Observed) -> Opt
         ));
     }
     let pins: Vec<String> = found.pins.iter().map(ToString::to_string).collect();
-    match pins.first() {
-        Some(first) => {
-            Some(format!("pinned: {}; to let go of it: deployvm unpin {vm} {first}", pins.join(", ")))
-        }
-        None => None,
-    }
+    let first = pins.first()?;
+    Some(format!("pinned: {}; to let go of it: deployvm unpin {vm} {first}", pins.join(", ")))
 }
 
 #[cfg(test)]

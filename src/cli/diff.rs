@@ -48,14 +48,9 @@ async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
         return Ok(0);
     }
     let intent = session.intent_for(&args.selection, false)?;
-    let comparing = async {
-        let prepared = prepare(context, intent).await?;
-        let differences = differ::with_flake(&prepared);
-        Ok((prepared, differences))
-    };
-    let (prepared, differences) = context.unless_interrupted(Aftermath::Declined, comparing).await?;
-    session.reporter.differences(&differences);
-    evaluated(&prepared.plan)?;
-    prepared.host.close().await;
-    Ok(0)
+    let prepared = prepare(context, intent).await?;
+    session.reporter.differences(&differ::with_flake(&prepared));
+    let result = evaluated(&prepared.plan).map(|()| 0);
+    prepared.close(context).await;
+    result
 }

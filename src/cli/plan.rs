@@ -5,7 +5,7 @@ use super::push::possible;
 use super::session::{self, Session};
 use crate::error::{Aftermath, Result};
 use crate::model::plan::How;
-use crate::pipeline::prepare::prepare;
+use crate::pipeline::prepare::{Prepared, prepare};
 
 /// Print what push would do, changing nothing
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -30,14 +30,20 @@ pub async fn run(global: &Global, args: Args) -> Result<u8> {
 async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
     let context = &session.context;
     let intent = session.intent(&args.intent, true)?;
-    let prepared = context.unless_interrupted(Aftermath::Declined, prepare(context, intent)).await?;
+    let prepared = prepare(context, intent).await?;
+    let result = answer(session, args, &prepared);
+    let sent = prepared.there.sent();
+    prepared.close(context).await;
+    result.map_err(|failure| if sent { failure.sent() } else { failure })
+}
+
+fn answer(session: &Session<'_>, args: &Args, prepared: &Prepared) -> Result<u8> {
     session.reporter.plan(&prepared.plan);
-    possible(&prepared)?;
+    possible(&prepared.plan)?;
     // As push would end: a VM that it refuses to touch, and then whether it has work.
     let plan = &prepared.plan;
     let refused = plan.moves.iter().any(|m| matches!(m.how, How::Refuse(_)));
     let changes = args.exit_code && plan.has_changes();
-    prepared.host.close().await;
     Ok(if refused {
         Aftermath::Refused.code()
     } else if changes {

@@ -52,13 +52,40 @@ impl Host {
     ///
     /// # Errors
     /// As for [`Host::script`].
-    pub async fn follow(&self, script: Script, args: &[String], on_line: impl FnMut(&str)) -> Result<Reply> {
-        let argv = match self {
+    pub async fn follow(
+        &self,
+        script: Script,
+        args: &[String],
+        mut on_line: impl FnMut(&str),
+    ) -> Result<Reply> {
+        let keep = |line: &str| {
+            on_line(line);
+            true
+        };
+        self.sift(script, args, keep).await
+    }
+
+    /// The same, but lines to which `on_line` says no are not part of the answer: of a
+    /// build log there may be more than is ever kept.
+    ///
+    /// # Errors
+    /// As for [`Host::script`].
+    pub async fn sift(
+        &self,
+        script: Script,
+        args: &[String],
+        on_line: impl FnMut(&str) -> bool,
+    ) -> Result<Reply> {
+        let output = process::sift(&self.command().stdin(script.input(args)?), on_line, |_| true).await?;
+        reply(script, &output)
+    }
+
+    /// What starts [`script::COMMAND`] there.
+    pub fn command(&self) -> Argv {
+        match self {
             Self::Local => local_command(),
             Self::Ssh(ssh) => ssh.command(script::COMMAND),
-        };
-        let output = process::watch(&argv.stdin(script.input(args)?), on_line, |_| ()).await?;
-        reply(script, &output)
+        }
     }
 
     /// The same over a connection of its own.
@@ -79,6 +106,14 @@ impl Host {
         match self {
             Self::Local => None,
             Self::Ssh(ssh) => Some(ssh.store()),
+        }
+    }
+
+    /// What a user types to run this command there.
+    pub fn by_hand(&self, command: &str) -> String {
+        match self {
+            Self::Local => command.to_owned(),
+            Self::Ssh(ssh) => ssh.by_hand(command),
         }
     }
 

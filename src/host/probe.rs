@@ -10,17 +10,20 @@ use crate::model::settings::Via;
 
 const PROBE: &str = include_str!("scripts/probe.sh");
 
-/// The way into a guest, as an ssh command line that ends where the remote command
-/// begins; empty when there is none.
+/// The ways to where probes run, besides this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Way {
-    /// `ssh` and its arguments, with the destination.
+    /// Into the guest: `ssh` and its arguments, with the destination, where the remote
+    /// command begins; empty when there is none.
     pub ssh: Vec<String>,
+    /// To the hypervisor: what starts [`COMMAND`] there.
+    pub hypervisor: Argv,
 }
 
 /// The way into a VM's guest.
 pub fn way(host: &Host, movement: &Move) -> Way {
-    let Some(address) = movement.address.as_deref() else { return Way::default() };
+    let hypervisor = host.command();
+    let Some(address) = movement.address.as_deref() else { return Way { ssh: Vec::new(), hypervisor } };
     let guest = &movement.guest;
     let mut words: Vec<String> = vec!["ssh".to_owned()];
     let mut option = |text: &str| words.extend(["-o".to_owned(), text.to_owned()]);
@@ -39,7 +42,7 @@ pub fn way(host: &Host, movement: &Move) -> Way {
         user,
     ]);
     words.extend(["--".to_owned(), address.to_owned()]);
-    Way { ssh: words }
+    Way { ssh: words, hypervisor }
 }
 
 /// Asks once. The answer is one of the words of `probe.sh`.
@@ -50,7 +53,8 @@ pub async fn ask(check: &Check, way: &Way) -> String {
             let Some(program) = words.next() else { return "broken".to_owned() };
             Argv::new(program).args(words).arg(COMMAND)
         }
-        _ => {
+        From::Hypervisor => way.hypervisor.clone(),
+        From::Laptop => {
             let mut words = COMMAND.split(' ');
             Argv::new(words.next().unwrap_or_default()).args(words)
         }

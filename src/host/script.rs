@@ -50,6 +50,8 @@ scripts! {
     OBSERVE = "observe";
     /// Lists closures that are there.
     CLOSURES = "closures";
+    /// What is known of earlier generations.
+    RECALL = "recall";
     /// The sizes of closures.
     SIZES = "sizes";
     /// The end of the ledger.
@@ -58,6 +60,8 @@ scripts! {
     BEGIN_TRANSACTION = "begin" + "follow";
     /// Follows a transaction that was started before.
     FOLLOW = "follow";
+    /// Keeps a generation from prune.
+    PIN = "pin";
     /// Hands in a verdict.
     DECIDE = "decide";
     /// Ends what a reboot left open.
@@ -66,6 +70,10 @@ scripts! {
     PEND = "pend";
     /// Lets them go.
     UNPEND = "unpend";
+    /// Builds derivations there.
+    BUILD = "build";
+    /// Stops that.
+    ABANDON = "abandon";
 }
 
 /// The files of a transaction that are the same for all: name and content.
@@ -74,6 +82,15 @@ pub const TRANSACTION_FILES: &[(&str, &str)] = &[
     ("library.sh", include_str!("scripts/library.sh")),
     ("switch.sh", include_str!("scripts/switch.sh")),
     ("undo.sh", include_str!("scripts/undo.sh")),
+    ("record.sh", include_str!("scripts/record.sh")),
+    ("probe.sh", include_str!("scripts/probe.sh")),
+];
+
+/// The same for what undoes nothing: start, stop, restart, retire.
+pub const POWER_FILES: &[(&str, &str)] = &[
+    ("transaction.sh", include_str!("scripts/power.sh")),
+    ("library.sh", include_str!("scripts/library.sh")),
+    ("switch.sh", include_str!("scripts/switch.sh")),
     ("record.sh", include_str!("scripts/record.sh")),
     ("probe.sh", include_str!("scripts/probe.sh")),
 ];

@@ -1,14 +1,17 @@
 //! Everything up to a plan: evaluate while the connection is opened, look, build what
-//! is not there, compare closures, decide. Nothing on the hypervisor is changed.
+//! is not there, compare closures, decide. On the hypervisor nothing is changed but its
+//! store, and that only where it is to build.
 
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 
+use super::runners::{Runners, There, Workshop};
 use super::{Chosen, Context, Intent, look};
-use crate::error::{Aftermath, Failure, Result};
+use crate::error::{Aftermath, Result};
 use crate::host::{Host, git, machine};
 use crate::model::closure::Closure;
+use crate::model::event::Event;
 use crate::model::inventory::{Inventory, Wanted};
 use crate::model::name::VmName;
 use crate::model::observed::Observed;
@@ -17,7 +20,6 @@ use crate::model::store_path::StorePath;
 use crate::pipeline::line::After;
 use crate::plan::decide::{Wish, decide};
 use crate::plan::{checks, conflicts, flake_file, order};
-use crate::stage::build::{NotBuilt, build_local, closure_of};
 use crate::stage::evaluate::{EvalRequest, evaluate, locate};
 
 /// A plan with everything that is needed to carry it out.
@@ -30,6 +32,8 @@ pub struct Prepared {
     pub chosen: Chosen,
     /// Closures of the wanted runners that are not what their VMs run.
     pub closures: BTreeMap<StorePath, Closure>,
+    /// Those of them that need no copying.
+    pub there: There,
     /// What was found.
     pub observed: Observed,
     /// The open connection.
@@ -38,13 +42,53 @@ pub struct Prepared {
     pub after: After,
 }
 
-/// Makes a plan from a flake.
+impl Prepared {
+    /// Lets go of what was held on the hypervisor, and ends the connection.
+    pub async fn close(self, context: &Context) {
+        // What stays behind is only a root that the next push drops after a day.
+        if let Err(failure) = self.there.release(&self.host).await {
+            context.events.send(Event::Warning { message: failure.message });
+        }
+        self.host.close().await;
+    }
+}
+
+/// Makes a plan from a flake. Ctrl-C is obeyed in here.
 ///
 /// # Errors
-/// 2 for a bad wish, 10 when it does not build, 11 when the hypervisor cannot be reached.
+/// 2 for a bad wish, 10 when it does not build, 11 when the hypervisor cannot be reached,
+/// 20 when it failed after the hypervisor's store was touched, 130 at Ctrl-C.
 pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> {
     let request = request(context, &intent)?;
-    let evaluation = evaluate(&request, &context.events);
+    let (build_on, choices) = (intent.build_on, intent.choices);
+    let looking = look_at(context, &request, intent);
+    let looked = context.unless_interrupted(Aftermath::Declined, looking).await?;
+    let Looked { inventory, chosen, ordered, host, mut observed } = looked;
+    let workshop = Workshop { context, host: &host, request: &request, build_on };
+    let runners = workshop.runners(changed(&ordered.wishes, &observed), &observed).await?;
+    let Runners { closures, there } = runners;
+    for runner in there.runners() {
+        // As good as found there: nothing of it is sent any more.
+        observed.closures.extend(closures.get(runner).map(|c| (runner.clone(), c.clone())));
+    }
+    let mut plan = decide(&chosen.target.name, &ordered.wishes, &observed, &closures, choices);
+    plan.broken = inventory.broken.iter().map(|(vm, error)| (vm.clone(), error.clone())).collect();
+    there.remark(&mut plan);
+    warn(&mut plan, &inventory, &observed);
+    Ok(Prepared { plan, closures, there, inventory, chosen, observed, host, after: ordered.after })
+}
+
+/// Wish and reality.
+struct Looked {
+    inventory: Inventory,
+    chosen: Chosen,
+    ordered: Ordered,
+    host: Host,
+    observed: Observed,
+}
+
+async fn look_at(context: &Context, request: &EvalRequest, intent: Intent<'_>) -> Result<Looked> {
+    let evaluation = evaluate(request, &context.events);
     let connection = async {
         match &intent.certain {
             Some(address) => look::connect(context, address).await.map(Some),
@@ -54,9 +98,8 @@ pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> 
     // Both at once: a wrong wish is reported rather than a slow host.
     let (inventory, connection) = tokio::join!(evaluation, connection);
     let inventory = inventory?;
-    let (choices, run_checks) = (intent.choices, intent.checks);
     let chosen = (intent.settle)(&inventory)?;
-    let ordered = wishes(&inventory, &chosen, run_checks)?;
+    let ordered = wishes(&inventory, &chosen, intent.checks)?;
     let host = match connection? {
         Some(host) => host,
         None => look::connect(context, &chosen.target.address).await?,
@@ -64,11 +107,7 @@ pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> 
     let wanted: Vec<(VmName, StorePath)> =
         ordered.wishes.iter().map(|w| (w.vm.clone(), w.runner.clone())).collect();
     let observed = look::look(context, &host, &wanted).await?;
-    let closures = closures(context, &request, &ordered.wishes, &observed).await?;
-    let mut plan = decide(&chosen.target.name, &ordered.wishes, &observed, &closures, choices);
-    plan.broken = inventory.broken.iter().map(|(vm, error)| (vm.clone(), error.clone())).collect();
-    warn(&mut plan, &inventory, &observed);
-    Ok(Prepared { plan, closures, inventory, chosen, observed, host, after: ordered.after })
+    Ok(Looked { inventory, chosen, ordered, host, observed })
 }
 
 pub(super) fn request(context: &Context, intent: &Intent<'_>) -> Result<EvalRequest> {
@@ -84,13 +123,13 @@ pub(super) fn request(context: &Context, intent: &Intent<'_>) -> Result<EvalRequ
     })
 }
 
-struct Ordered {
-    wishes: Vec<Wish>,
+pub(super) struct Ordered {
+    pub(super) wishes: Vec<Wish>,
     after: After,
 }
 
 /// What is wanted, checked and in rollout order.
-fn wishes(inventory: &Inventory, chosen: &Chosen, run_checks: bool) -> Result<Ordered> {
+pub(super) fn wishes(inventory: &Inventory, chosen: &Chosen, run_checks: bool) -> Result<Ordered> {
     conflicts::refuse(inventory.vms.values())?;
     let mut after = BTreeMap::new();
     for (vm, settings) in &chosen.vms {
@@ -127,68 +166,11 @@ fn flake_file(inventory: &Inventory, chosen: &Chosen) -> Result<Option<String>> 
     Ok(Some(fetchable.unwrap_or_else(|| inventory.flake.reference.clone())))
 }
 
-/// The closures of the wanted runners that are not what their VMs run: built here
-/// first, if they are not in the store.
-async fn closures(
-    context: &Context,
-    request: &EvalRequest,
-    wishes: &[Wish],
-    observed: &Observed,
-) -> Result<BTreeMap<StorePath, Closure>> {
+/// What is wanted of the VMs that do not run it already.
+fn changed(wishes: &[Wish], observed: &Observed) -> Vec<Wanted> {
     let runs =
         |w: &&Wish| observed.vms.get(&w.vm).is_some_and(|f| f.booted_path().as_ref() == Some(&w.runner));
-    let changed: Vec<Wanted> = wishes.iter().filter(|w| !runs(w)).filter_map(|w| w.wanted.clone()).collect();
-    if changed.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    refuse_other_systems(&changed, observed)?;
-    match build_local(&changed, &request.options, &context.events).await {
-        Ok(_) => {}
-        Err(NotBuilt::Failed(failure)) => return Err(failure),
-        Err(NotBuilt::Gone(_)) => rebuild(context, request, &changed).await?,
-    }
-    let mut closures = BTreeMap::new();
-    for wanted in &changed {
-        closures.insert(wanted.runner.clone(), closure_of(&wanted.runner, &request.options).await?);
-    }
-    Ok(closures)
-}
-
-/// Derivations that were remembered have been garbage-collected: evaluate afresh.
-async fn rebuild(context: &Context, request: &EvalRequest, changed: &[Wanted]) -> Result<()> {
-    let afresh = EvalRequest {
-        words: changed.iter().map(|w| w.name.to_string()).collect(),
-        cache_dir: None,
-        ..request.clone()
-    };
-    let again = evaluate(&afresh, &context.events).await?;
-    let same = |w: &Wanted| again.vms.get(&w.name).is_some_and(|a| a.runner == w.runner);
-    if !changed.iter().all(same) {
-        return Err(Failure::new(Aftermath::NotBuilt, "the flake changed while it was being evaluated")
-            .help(format!("run the same command again ({})", again.flake.reference)));
-    }
-    match build_local(changed, &request.options, &context.events).await {
-        Ok(_) => Ok(()),
-        Err(NotBuilt::Failed(failure)) => Err(failure),
-        Err(NotBuilt::Gone(_)) => Err(Failure::new(
-            Aftermath::NotBuilt,
-            "the derivations vanish from the local store while they are needed",
-        )
-        .help("wait until the garbage collection has ended, and try again")),
-    }
-}
-
-/// A runner for another system than the hypervisor's cannot start there.
-fn refuse_other_systems(changed: &[Wanted], observed: &Observed) -> Result<()> {
-    let theirs = &observed.host.system;
-    match changed.iter().find(|w| !theirs.is_empty() && w.system != *theirs) {
-        None => Ok(()),
-        Some(wanted) => Err(Failure::usage(format!(
-            "{} is for {}, and the hypervisor {} is {theirs}",
-            wanted.name, wanted.system, observed.host.name
-        ))
-        .help("set nixpkgs.hostPlatform of the VM to the hypervisor's system")),
-    }
+    wishes.iter().filter(|w| !runs(w)).filter_map(|w| w.wanted.clone()).collect()
 }
 
 /// What the user should read before saying yes.

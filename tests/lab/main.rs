@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests, too")]
 
 mod choices;
+mod connection;
 mod failing;
 mod first;
 mod harness;

@@ -77,5 +77,6 @@ fn the_laptop_learns_what_a_reboot_did() {
     let said = pushed.vm("vm2");
     until("an outcome", 5, || lab.transaction_file(&id, "outcome").ok_or(format!("{}", pushed.0)));
     assert_eq!((pushed.0.code, &said["result"]), (30, &"rolled-back".into()), "{}", pushed.0);
-    lab.tidy();
+    // What it held was to be let go over the connection that is lost.
+    lab.tidy_but("-pending-");
 }

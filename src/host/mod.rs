@@ -4,6 +4,7 @@
 pub mod cache;
 pub mod clock;
 pub mod git;
+pub mod guest;
 pub mod identity;
 pub mod machine;
 pub mod probe;
@@ -53,12 +54,16 @@ impl Host {
     /// # Errors
     /// As for [`Host::script`].
     pub async fn follow(&self, script: Script, args: &[String], on_line: impl FnMut(&str)) -> Result<Reply> {
-        let argv = match self {
+        let output = process::watch(&self.command().stdin(script.input(args)?), on_line, |_| ()).await?;
+        reply(script, &output)
+    }
+
+    /// What starts [`script::COMMAND`] there.
+    pub fn command(&self) -> Argv {
+        match self {
             Self::Local => local_command(),
             Self::Ssh(ssh) => ssh.command(script::COMMAND),
-        };
-        let output = process::watch(&argv.stdin(script.input(args)?), on_line, |_| ()).await?;
-        reply(script, &output)
+        }
     }
 
     /// The same over a connection of its own.

@@ -54,6 +54,12 @@ scripts! {
     BEGIN_TRANSACTION = "begin" + "follow";
     /// Follows a transaction that was started before.
     FOLLOW = "follow";
+    /// Says that the laptop's positive checks have passed.
+    AGREE = "agree";
+    /// Which programs checks need and a machine lacks.
+    NEEDS = "needs";
+    /// Finds a program that reaches guests over vsock.
+    VSOCK = "vsock";
     /// Hands in a verdict.
     DECIDE = "decide";
     /// Ends what a reboot left open.

@@ -12,13 +12,14 @@ use crate::model::closure::Closure;
 use crate::model::inventory::{Inventory, Wanted};
 use crate::model::name::VmName;
 use crate::model::observed::Observed;
-use crate::model::plan::{How, Plan};
+use crate::model::plan::{How, Move, Plan};
 use crate::model::store_path::StorePath;
 use crate::pipeline::line::After;
 use crate::plan::decide::{Wish, decide};
 use crate::plan::{checks, conflicts, flake_file, order};
 use crate::stage::build::{NotBuilt, build_local, closure_of};
 use crate::stage::evaluate::{EvalRequest, evaluate, locate};
+use crate::stage::places;
 
 /// A plan with everything that is needed to carry it out.
 pub struct Prepared {
@@ -62,8 +63,20 @@ pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> 
     let wanted: Vec<(VmName, StorePath)> =
         ordered.wishes.iter().map(|w| (w.vm.clone(), w.runner.clone())).collect();
     let observed = look::look(context, &host, &wanted).await?;
-    let closures = closures(context, &request, &ordered.wishes, &observed).await?;
-    let mut plan = decide(&chosen.target.name, &ordered.wishes, &observed, &closures, choices);
+    let target = &chosen.target.name;
+    // What is to be done does not depend on closures; where its checks run is looked at
+    // while those are built and listed.
+    let mut plan = decide(target, &ordered.wishes, &observed, &BTreeMap::new(), choices);
+    let mut tried: Vec<&mut Move> = plan.moves.iter_mut().filter(|m| m.is_tried()).collect();
+    let places = places::look(&host, &mut tried);
+    let (closures, places) = tokio::join!(closures(context, &request, &ordered.wishes, &observed), places);
+    let (places, closures) = (places?, closures?);
+    let reached: Vec<_> = plan.moves.into_iter().map(|m| m.vsock).collect();
+    let mut plan = decide(target, &ordered.wishes, &observed, &closures, choices);
+    for (movement, vsock) in plan.moves.iter_mut().zip(reached) {
+        movement.vsock = vsock;
+    }
+    plan.warnings.extend(places);
     plan.broken = inventory.broken.iter().map(|(vm, error)| (vm.clone(), error.clone())).collect();
     warn(&mut plan, &inventory, &observed);
     Ok(Prepared { plan, inventory, chosen, observed, host, after: ordered.after })

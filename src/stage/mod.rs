@@ -6,6 +6,7 @@ pub mod copy;
 pub mod evaluate;
 pub mod judge;
 pub mod observe;
+pub mod places;
 pub mod switch;
 
 use crate::model::plan::Move;

@@ -123,7 +123,8 @@ async fn ask(argv: &Argv, doing: &str) -> Result<Output> {
 
 /// The words of a failure that depend on the machine that was to build.
 struct Words {
-    doing: &'static str,
+    /// What follows `cannot build NAME`.
+    place: &'static str,
     other_system: &'static str,
     /// The command that shows a log, up to the derivation.
     log: String,
@@ -132,7 +133,7 @@ struct Words {
 impl Words {
     fn here() -> Self {
         Self {
-            doing: "cannot build",
+            place: "",
             other_system: "this machine cannot build for that system: use --build-on hypervisor, \
                            or set up a remote builder",
             log: "nix log".to_owned(),
@@ -141,15 +142,16 @@ impl Words {
 }
 
 async fn explain(why: Why, todo: &[&Wanted], pass: &PassThrough, words: &Words) -> Failure {
-    let doing = words.doing;
+    let place = words.place;
     let Some(derivation) = &why.derivation else {
         // Not about one build: a full disk, missing build users and the like.
-        return errors::read(&format!("error: {}", why.message)).failure(doing);
+        return errors::read(&format!("error: {}", why.message)).failure(&format!("cannot build{place}"));
     };
     let vms = affected(derivation, todo, pass).await;
     let whose = if vms.is_empty() { String::new() } else { format!(" for {}", vms.join(", ")) };
     let name = build::short_name(derivation.as_str());
-    let failure = Failure::new(Aftermath::NotBuilt, format!("{doing} {name}{whose}: {}", why.message));
+    let failure =
+        Failure::new(Aftermath::NotBuilt, format!("cannot build {name}{whose}{place}: {}", why.message));
     let failure = failure.output(&why.log.join("\n"));
     if why.message.contains("is required to build") || why.message.contains("platform mismatch") {
         return failure.help(words.other_system);

@@ -17,4 +17,6 @@ mod harness;
 mod hypervisor;
 mod interrupted;
 mod neighbours;
+mod reboot;
+mod refused;
 mod running;

@@ -39,14 +39,14 @@ pub async fn build(
         (_, Some(why)) => explain(why, &todo.iter().collect::<Vec<_>>(), &pass, &words).await,
         (73, None) => Failure::new(Aftermath::Refused, "cannot write to /run/deployvm on the hypervisor")
             .output(&reply.lines.join("\n")),
-        (_, None) => errors::read(&reply.lines.join("\n")).failure(words.doing),
+        (_, None) => errors::read(&reply.lines.join("\n")).failure("cannot build on the hypervisor"),
     };
     Err(failure.sent())
 }
 
 fn words(host: &Host) -> Words {
     Words {
-        doing: "cannot build on the hypervisor",
+        place: " on the hypervisor",
         other_system: "the hypervisor cannot build for that system: give it a remote builder",
         // Unlike `nix log` it needs no experimental feature, which may be off there.
         log: host.by_hand("nix-store --read-log"),

@@ -46,10 +46,11 @@ impl Host {
     /// # Errors
     /// Exit 11 when the script could not run or its answer is not whole.
     pub async fn script(&self, script: Script, args: &[String]) -> Result<Reply> {
-        self.follow(script, args, |_| ()).await
+        let output = process::run(&self.command().stdin(script.input(args)?)).await?;
+        reply(script, &output, Reply::parse(&output.stdout))
     }
 
-    /// The same, handing over each line of the answer as it comes.
+    /// The same for a script that first says lines: each is handed over as it comes.
     ///
     /// # Errors
     /// As for [`Host::script`].
@@ -78,7 +79,15 @@ impl Host {
         on_line: impl FnMut(&str) -> bool,
     ) -> Result<Reply> {
         let output = process::sift(&self.command().stdin(script.input(args)?), on_line, |_| true).await?;
-        reply(script, &output)
+        reply(script, &output, Reply::parse_followed(&output.stdout))
+    }
+
+    /// Whether the connection is still there.
+    pub async fn is_alive(&self) -> bool {
+        match self {
+            Self::Local => true,
+            Self::Ssh(ssh) => process::run(&ssh.check()).await.is_ok_and(|output| output.ok()),
+        }
     }
 
     /// What starts [`script::COMMAND`] there.
@@ -99,7 +108,7 @@ impl Host {
             Self::Ssh(ssh) => ssh.fresh_command(script::COMMAND),
         };
         let output = process::run(&argv.stdin(script.input(args)?)).await?;
-        reply(script, &output)
+        reply(script, &output, Reply::parse(&output.stdout))
     }
 
     /// What `nix copy` needs: the store's URL and NIX_SSHOPTS. `None`: the store is ours.
@@ -131,8 +140,8 @@ fn local_command() -> Argv {
     Argv::new(words.next().unwrap_or_default()).args(words)
 }
 
-fn reply(script: Script, output: &Output) -> Result<Reply> {
-    Reply::parse(&output.stdout).ok_or_else(|| {
+fn reply(script: Script, output: &Output, reply: Option<Reply>) -> Result<Reply> {
+    reply.ok_or_else(|| {
         let mut text = output.errors();
         if text.trim().is_empty() {
             text = output.text();

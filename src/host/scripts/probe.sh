@@ -88,7 +88,7 @@ http)
         ;;
     esac
     [ $RC = 0 ] || word $RC "$(cat "$work/error")" "$LOOKUP" "$CONNECT"
-    if [ -n "$status" ]; then wanted=$status; else wanted=2??; fi
+    if [ -n "$status" ]; then wanted=$status; else wanted='2??'; fi
     # shellcheck disable=SC2254 # a pattern on purpose: digits and question marks only
     case $code in $wanted) ;; *) say wrong-status ;; esac
     if [ -n "$body" ] && ! grep -qE -e "$body" "$work/page"; then say wrong-body; fi

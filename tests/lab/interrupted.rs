@@ -1,7 +1,7 @@
 //! A laptop that dies, a user who presses Ctrl-C, and a transaction that is killed: at
 //! every step the VM ends on its old generation, or verified on its new one.
 
-use crate::harness::Lab;
+use crate::harness::{Lab, Pushed};
 use crate::hypervisor::Vm;
 
 /// Panics unless what the transaction recorded is so: all links, the profile, the process
@@ -61,6 +61,39 @@ fn a_laptop_that_dies_changes_nothing() {
 }
 
 #[test]
+fn a_line_that_drops_is_picked_up_again() {
+    let lab = Lab::deployed(&[]);
+    // For longer than the hypervisor waits for the laptop: undone, and the laptop learns it.
+    let (old, other, before) = (lab.vm("vm2"), lab.vm("vm1"), lab.transactions());
+    lab.write("deployvm.toml", "[vms.vm1]\nafter = [\"vm2\"]\n");
+    lab.change_vm("vm1", r#"version = "long";"#);
+    lab.edit_vm("vm2", r#"version = "long";"#);
+    let push = lab.pushing(&[], &[("DEPLOYVM_DEFAULTS__VERDICT", "5")]);
+    let id = lab.reaches(&before, "flipped");
+    lab.script("link", &["down"]).expect(0);
+    lab.outcome(&id);
+    lab.script("link", &["up"]).expect(0);
+    let pushed = Pushed(push.wait(200)).expect(30);
+    assert_eq!(pushed.vm_is("vm2", "rolled-back", 30)["reason"], "no-verdict");
+    pushed.vm_is("vm1", "skipped", 13);
+    assert_eq!(consistent(&lab, &id, &old, "long"), "rolled-back");
+    assert_eq!(lab.vm("vm1"), other);
+
+    // For a moment, with a VM still to come: nothing is lost.
+    let before = lab.transactions();
+    let push = lab.pushing(&[], &[("DEPLOYVM_DEFAULTS__VERDICT", "60")]);
+    let id = lab.reaches(&before, "started");
+    lab.script("link", &["down"]).expect(0);
+    lab.reaches(&before, "booted");
+    lab.script("link", &["up"]).expect(0);
+    let pushed = Pushed(push.wait(200)).expect(0);
+    pushed.vm_is("vm1", "deployed", 0);
+    pushed.vm_is("vm2", "deployed", 0);
+    assert_eq!(consistent(&lab, &id, &old, "long"), "deployed");
+    lab.answers("vm1", "vm1 version long");
+}
+
+#[test]
 fn ctrl_c_during_a_switch_undoes_it() {
     let lab = Lab::deployed(&[]);
     lab.write("deployvm.toml", "[vms.vm1]\nafter = [\"vm2\"]\n");
@@ -72,7 +105,7 @@ fn ctrl_c_during_a_switch_undoes_it() {
         let push = lab.pushing(&[], &[]);
         let id = lab.reaches(&before, step);
         push.signal("INT");
-        let pushed = crate::harness::Pushed(push.wait(120)).expect(30);
+        let pushed = Pushed(push.wait(120)).expect(30);
         let said = pushed.vm_is("vm2", "rolled-back", 30);
         assert_eq!(said["reason"], "interrupted", "{step}");
         pushed.vm_is("vm1", "skipped", 13);
@@ -112,7 +145,7 @@ fn harm(lab: &Lab, step: &str, how: &str) {
         _ => format!("systemctl stop {unit}"),
     })
     .expect(0);
-    let pushed = crate::harness::Pushed(push.wait(120)).expect(30);
+    let pushed = Pushed(push.wait(120)).expect(30);
     pushed.vm_is("vm2", "rolled-back", 30);
     assert_eq!(consistent(lab, &id, &old, &version), "rolled-back", "{how} {step}");
     let reason = lab.last_entry("vm2")["reason"].clone();

@@ -9,6 +9,7 @@
 #![expect(clippy::print_stderr, reason = "what the hypervisor said when a test failed")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests, too")]
 
+mod back;
 mod choices;
 mod connection;
 mod failing;
@@ -20,3 +21,4 @@ mod neighbours;
 mod reboot;
 mod refused;
 mod running;
+mod verbs;

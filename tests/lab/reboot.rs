@@ -2,6 +2,7 @@
 //! the next command closes what was left open.
 
 use crate::harness::{HYPERVISOR, Lab};
+use crate::running::until;
 
 /// A check that keeps the trial going until the hypervisor goes down.
 const NEVER: &str = "[vms.vm2.checks.never]\ntcp = \"10.2.0.2:9\"\nwithin = 100\n";
@@ -59,4 +60,23 @@ fn a_power_cut_during_a_trial() {
 #[test]
 fn a_power_cut_between_flip_and_trial() {
     goes_down(&["--hard"], "flipped");
+}
+
+#[test]
+fn the_laptop_learns_what_a_reboot_did() {
+    let lab = Lab::deployed(&[]);
+    let before = lab.transactions();
+    lab.write("deployvm.toml", NEVER);
+    lab.edit_vm("vm2", r#"version = "2";"#);
+    let push = lab.pushing(&["vm2"], &[("DEPLOYVM_DEFAULTS__BOOT", "10")]);
+    let id = lab.reaches(&before, "booted");
+    lab.script("reboot", &[]).expect(0);
+    lab.answers("vm2", "vm2 version 1");
+    // It followed the transaction all the time, and says what came of it.
+    let pushed = crate::harness::Pushed(push.wait(400));
+    let said = pushed.vm("vm2");
+    until("an outcome", 5, || lab.transaction_file(&id, "outcome").ok_or(format!("{}", pushed.0)));
+    assert_eq!((pushed.0.code, &said["result"]), (30, &"rolled-back".into()), "{}", pushed.0);
+    // What it held was to be let go over the connection that is lost.
+    lab.tidy_but("-pending-");
 }

@@ -9,6 +9,7 @@
 #![expect(clippy::print_stderr, reason = "what the hypervisor said when a test failed")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests, too")]
 
+mod build_on;
 mod failing;
 mod first;
 mod harness;

@@ -39,7 +39,7 @@ async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
 
 fn answer(session: &Session<'_>, args: &Args, prepared: &Prepared) -> Result<u8> {
     session.reporter.plan(&prepared.plan);
-    possible(prepared)?;
+    possible(&prepared.plan)?;
     // As push would end: a VM that it refuses to touch, and then whether it has work.
     let plan = &prepared.plan;
     let refused = plan.moves.iter().any(|m| matches!(m.how, How::Refuse(_)));

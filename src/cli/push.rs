@@ -56,10 +56,10 @@ async fn obey(session: &Session<'_>, args: &Args, prepared: &Prepared) -> Result
     let Prepared { plan, inventory, host, chosen, after, there, .. } = prepared;
     if args.dry_run {
         session.reporter.plan(plan);
-        return possible(prepared);
+        return possible(plan);
     }
     session.reporter.proposal(plan);
-    possible(prepared)?;
+    possible(plan)?;
     if plan.has_changes() {
         approved(session, &format!("Deploy to {}?", plan.hypervisor)).await?;
     }
@@ -80,8 +80,7 @@ async fn obey(session: &Session<'_>, args: &Args, prepared: &Prepared) -> Result
 ///
 /// # Errors
 /// 10 when a VM does not evaluate, 12 when the hypervisor lacks room or memory.
-pub fn possible(prepared: &Prepared) -> Result<u8> {
-    let plan = &prepared.plan;
+pub fn possible(plan: &Plan) -> Result<u8> {
     evaluated(plan)?;
     match plan.impossible.first() {
         Some(_) => Err(Failure::new(Aftermath::Refused, plan.impossible.join("; "))

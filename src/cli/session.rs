@@ -119,6 +119,14 @@ impl Session<'_> {
         self.intent(&Intent { selection: selection.clone(), ..Intent::default() }, checks)
     }
 
+    /// Whether there is a flake to ask: one was named, or there is one here.
+    ///
+    /// # Errors
+    /// When a layer is not valid (exit 2).
+    pub fn has_flake(&self) -> Result<bool> {
+        Ok(self.global.flake.is_some() || Layers::before_flake(self.global)?.root().is_some())
+    }
+
     /// Tags from the layers that are known without the flake.
     ///
     /// # Errors

@@ -76,12 +76,21 @@ impl Host {
         args: &[String],
         on_line: impl FnMut(&str) -> bool,
     ) -> Result<Reply> {
+        let input = script.input(args)?;
         let argv = match self {
+            Self::Local => script::here(&input),
+            Self::Ssh(_) => self.command().stdin(input),
+        };
+        let output = process::sift(&argv, on_line, |_| true).await?;
+        reply(script, &output)
+    }
+
+    /// What starts [`script::COMMAND`] there.
+    pub fn command(&self) -> Argv {
+        match self {
             Self::Local => local_command(),
             Self::Ssh(ssh) => ssh.command(script::COMMAND),
-        };
-        let output = process::sift(&argv.stdin(script.input(args)?), on_line, |_| true).await?;
-        reply(script, &output)
+        }
     }
 
     /// The same over a connection of its own.
@@ -89,11 +98,12 @@ impl Host {
     /// # Errors
     /// As for [`Host::script`].
     pub async fn script_fresh(&self, script: Script, args: &[String]) -> Result<Reply> {
+        let input = script.input(args)?;
         let argv = match self {
-            Self::Local => local_command(),
-            Self::Ssh(ssh) => ssh.fresh_command(script::COMMAND),
+            Self::Local => script::here(&input),
+            Self::Ssh(ssh) => ssh.fresh_command(script::COMMAND).stdin(input),
         };
-        let output = process::run(&argv.stdin(script.input(args)?)).await?;
+        let output = process::run(&argv).await?;
         reply(script, &output)
     }
 

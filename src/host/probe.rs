@@ -1,7 +1,7 @@
 //! Network probes from this machine, and from inside a guest: the same `probe.sh` that
 //! the hypervisor runs, so that a check means the same everywhere.
 
-use super::script::COMMAND;
+use super::script::{self, COMMAND};
 use super::{Host, process};
 use crate::model::argv::Argv;
 use crate::model::check::{Check, From, Probe};
@@ -10,17 +10,20 @@ use crate::model::settings::Via;
 
 const PROBE: &str = include_str!("scripts/probe.sh");
 
-/// The way into a guest, as an ssh command line that ends where the remote command
-/// begins; empty when there is none.
+/// The ways to where probes run, besides this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Way {
-    /// `ssh` and its arguments, with the destination.
+    /// Into the guest: `ssh` and its arguments, with the destination, where the remote
+    /// command begins; empty when there is none.
     pub ssh: Vec<String>,
+    /// To the hypervisor: what starts [`COMMAND`] there.
+    pub hypervisor: Argv,
 }
 
 /// The way into a VM's guest.
 pub fn way(host: &Host, movement: &Move) -> Way {
-    let Some(address) = movement.address.as_deref() else { return Way::default() };
+    let hypervisor = host.command();
+    let Some(address) = movement.address.as_deref() else { return Way { ssh: Vec::new(), hypervisor } };
     let guest = &movement.guest;
     let mut words: Vec<String> = vec!["ssh".to_owned()];
     let mut option = |text: &str| words.extend(["-o".to_owned(), text.to_owned()]);
@@ -39,7 +42,7 @@ pub fn way(host: &Host, movement: &Move) -> Way {
         user,
     ]);
     words.extend(["--".to_owned(), address.to_owned()]);
-    Way { ssh: words }
+    Way { ssh: words, hypervisor }
 }
 
 /// Asks once. The answer is one of the words of `probe.sh`.
@@ -48,12 +51,10 @@ pub async fn ask(check: &Check, way: &Way) -> String {
         From::Vm => {
             let mut words = way.ssh.iter().cloned();
             let Some(program) = words.next() else { return "broken".to_owned() };
-            Argv::new(program).args(words).arg(COMMAND)
+            Some(Argv::new(program).args(words).arg(COMMAND))
         }
-        _ => {
-            let mut words = COMMAND.split(' ');
-            Argv::new(words.next().unwrap_or_default()).args(words)
-        }
+        From::Hypervisor => Some(way.hypervisor.clone()),
+        From::Laptop => None,
     };
     let mut input = Vec::new();
     for value in [PROBE, "probe"] {
@@ -64,7 +65,11 @@ pub async fn ask(check: &Check, way: &Way) -> String {
         input.extend_from_slice(value.as_bytes());
         input.push(0);
     }
-    let answer = process::run(&command.stdin(input)).await.map(|o| o.text()).unwrap_or_default();
+    let command = match command {
+        Some(command) => command.stdin(input),
+        None => script::here(&input),
+    };
+    let answer = process::run(&command).await.map(|o| o.text()).unwrap_or_default();
     match answer.split_whitespace().last() {
         Some(word) => word.to_owned(),
         None => "broken".to_owned(),

@@ -56,7 +56,7 @@ pub async fn sift(
     on_out: impl FnMut(&str) -> bool,
     on_error: impl FnMut(&str) -> bool,
 ) -> Result<Output> {
-    let mut child = Group::start(argv)?;
+    let mut child = Group::start(argv, Stdio::piped)?;
     let stdin = child.inner.stdin.take();
     let (stdout, stderr) = (child.inner.stdout.take(), child.inner.stderr.take());
     let feed = async {
@@ -99,7 +99,26 @@ async fn drain(
     }
 }
 
+/// A program that runs as long as this is kept: its stdin stays open, its output is
+/// thrown away.
+#[derive(Debug)]
+pub struct Held {
+    _child: Group,
+    _stdin: Option<tokio::process::ChildStdin>,
+}
+
+/// Starts a program that reads its stdin to the end, and keeps it waiting for that.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn hold(argv: &Argv) -> Result<Held> {
+    let mut child = Group::start(&argv.clone().stdin(Vec::new()), Stdio::null)?;
+    let stdin = child.inner.stdin.take();
+    Ok(Held { _child: child, _stdin: stdin })
+}
+
 /// A child that does not outlive its owner.
+#[derive(Debug)]
 struct Group {
     inner: Child,
     finished: bool,
@@ -107,9 +126,9 @@ struct Group {
 
 impl Group {
     #[expect(clippy::disallowed_methods, reason = "this is the door to other programs")]
-    fn start(argv: &Argv) -> Result<Self> {
+    fn start(argv: &Argv, output: fn() -> Stdio) -> Result<Self> {
         let mut command = Command::new(&argv.program);
-        command.args(&argv.args).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command.args(&argv.args).stdout(output()).stderr(output()).process_group(0);
         command.stdin(if argv.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         for (name, value) in &argv.env {
             match value {

@@ -8,6 +8,7 @@
 //! banners of login shells and torn output are noticed.
 
 use crate::error::{Aftermath, Failure, Result};
+use crate::model::argv::Argv;
 
 /// What the remote login shell is asked to run. `-x` together with `-n` makes xargs
 /// refuse too much input instead of starting sh twice, the second time with a value
@@ -50,6 +51,8 @@ scripts! {
     OBSERVE = "observe";
     /// Lists closures that are there.
     CLOSURES = "closures";
+    /// What is known of earlier generations.
+    RECALL = "recall";
     /// The sizes of closures.
     SIZES = "sizes";
     /// The end of the ledger.
@@ -58,6 +61,8 @@ scripts! {
     BEGIN_TRANSACTION = "begin" + "follow";
     /// Follows a transaction that was started before.
     FOLLOW = "follow";
+    /// Keeps a generation from prune.
+    PIN = "pin";
     /// Hands in a verdict.
     DECIDE = "decide";
     /// Ends what a reboot left open.
@@ -78,6 +83,15 @@ pub const TRANSACTION_FILES: &[(&str, &str)] = &[
     ("library.sh", include_str!("scripts/library.sh")),
     ("switch.sh", include_str!("scripts/switch.sh")),
     ("undo.sh", include_str!("scripts/undo.sh")),
+    ("record.sh", include_str!("scripts/record.sh")),
+    ("probe.sh", include_str!("scripts/probe.sh")),
+];
+
+/// The same for what undoes nothing: start, stop, restart, retire.
+pub const POWER_FILES: &[(&str, &str)] = &[
+    ("transaction.sh", include_str!("scripts/power.sh")),
+    ("library.sh", include_str!("scripts/library.sh")),
+    ("switch.sh", include_str!("scripts/switch.sh")),
     ("record.sh", include_str!("scripts/record.sh")),
     ("probe.sh", include_str!("scripts/probe.sh")),
 ];
@@ -112,6 +126,13 @@ impl Script {
         }
         Ok(input)
     }
+}
+
+/// What the input of [`COMMAND`] asks for, on this machine: without xargs, because that
+/// of macOS drops empty values in spite of `-0`, and the next one takes their place.
+pub fn here(input: &[u8]) -> Argv {
+    let ended = input.strip_suffix(&[0]).unwrap_or(input);
+    Argv::new("sh").arg("-c").args(ended.split(|b| *b == 0).map(text))
 }
 
 /// What a script answered.
@@ -180,6 +201,15 @@ mod tests {
             Reply::parse(b"\0deployvm-begin\0step locked \nstep x\n.\nout\0deployvm-end\x0066\0").unwrap();
         assert_eq!(reply.lines, ["step locked ", "step x"]);
         assert_eq!((reply.code, reply.fields), (66, vec!["out".to_owned()]));
+    }
+
+    #[test]
+    fn empty_values_stay_where_they_are() {
+        let args = ["", "a b", ""].map(str::to_owned);
+        let argv = here(&UNPEND.input(&args).unwrap());
+        assert_eq!((argv.program.as_str(), argv.args[0].as_str()), ("sh", "-c"));
+        assert!(argv.args[1].starts_with("# prelude.sh"));
+        assert_eq!(argv.args[2..], ["unpend", "", "a b", ""]);
     }
 
     #[test]

@@ -17,12 +17,15 @@ pub struct Terms {
     pub wanted: Wanted,
     /// Its settings from all layers: address, checks, the way in, deadlines.
     pub settings: VmSettings,
+    /// Its taps that belonged to a bridge.
+    #[serde(default)]
+    pub taps: Vec<String>,
 }
 
 impl Terms {
     /// The terms of a VM as wanted.
-    pub fn new(wanted: &Wanted, settings: &VmSettings) -> Self {
-        Self { schema: 1, wanted: wanted.clone(), settings: settings.clone() }
+    pub fn new(wanted: &Wanted, settings: &VmSettings, taps: &[String]) -> Self {
+        Self { schema: 1, wanted: wanted.clone(), settings: settings.clone(), taps: taps.to_vec() }
     }
 
     /// Reads what any version wrote. Settings of which this version knows nothing must
@@ -31,7 +34,9 @@ impl Terms {
         let value: serde_json::Value = serde_json::from_str(text).ok()?;
         let wanted = serde_json::from_value(value.get("wanted")?.clone()).ok()?;
         let settings = value.get("settings").cloned().and_then(|s| serde_json::from_value(s).ok());
-        Some(Self { schema: 1, wanted, settings: settings.unwrap_or_default() })
+        let taps = value.get("taps").cloned().and_then(|t| serde_json::from_value(t).ok());
+        let (settings, taps) = (settings.unwrap_or_default(), taps.unwrap_or_default());
+        Some(Self { schema: 1, wanted, settings, taps })
     }
 
     /// As it is kept.
@@ -52,13 +57,13 @@ mod tests {
         "interfaces":[{"type":"tap","id":"vm-vm1","mac":"02:00:00:00:00:01","bridge":null}],
         "addresses":["10.1.0.2"],"cid":null,"volumes":[],"sshd":true,"settings":null},
         "settings":{"hypervisor":null,"tags":null,"after":null,"address":null,"checks":null,"guest":null,
-        "settle":3,"boot":60,"within":30,"verdict":30}}"#;
+        "settle":3,"boot":60,"within":30,"verdict":30},"taps":["vm-vm1"]}"#;
 
     #[test]
     fn reads_what_the_first_version_wrote_and_itself() {
         let terms = Terms::read(FIRST).unwrap();
         assert_eq!(terms.wanted.taps().collect::<Vec<_>>(), ["vm-vm1"]);
-        assert_eq!(terms.settings.boot, Some(60));
+        assert_eq!((terms.settings.boot, terms.taps.len()), (Some(60), 1));
         assert_eq!(Terms::read(&terms.write()), Some(terms));
     }
 

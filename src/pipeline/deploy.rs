@@ -163,13 +163,14 @@ fn outcome_of(trial: &OnTrial, ended: Ended, laptop: Vec<CheckResult>) -> Outcom
     let result = match recorded.result.as_str() {
         "deployed" => Word::Deployed,
         "staged" => Word::Staged,
+        "done" => Word::Done,
         "rolled-back" => Word::RolledBack,
         "refused" => Word::Refused,
         _ => Word::Failed,
     };
     let mut outcome = Outcome::new(trial.movement.vm.clone(), result, recorded.exit);
     outcome.generation = recorded.generation;
-    let good = matches!(result, Word::Deployed | Word::Staged);
+    let good = matches!(result, Word::Deployed | Word::Staged | Word::Done);
     outcome.reason = (!good && !recorded.reason.is_empty()).then_some(recorded.reason);
     outcome.checks = ended.checks.iter().filter_map(|json| serde_json::from_str(json).ok()).collect();
     outcome.checks.extend(laptop);

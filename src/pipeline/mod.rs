@@ -1,14 +1,19 @@
 //! The order: cli's verbs as sequences of stages and plan. Nothing here prints; what
 //! happens meanwhile goes out as events, what came of it is returned.
 
+pub mod check;
 pub mod deploy;
 pub mod differ;
+pub mod keep;
+pub mod known;
 pub mod line;
 pub mod look;
 pub mod past;
+pub mod power;
 pub mod prepare;
 pub mod push;
 pub mod reconnect;
+pub mod rollback;
 pub mod runners;
 pub mod status;
 
@@ -73,6 +78,9 @@ pub struct Chosen {
     /// Which, in name order, with everything that the layers say about them.
     pub vms: Vec<(VmName, VmSettings)>,
 }
+
+/// How cli settles what holds for one VM whose terms the hypervisor kept.
+pub type SettleOne<'a> = Box<dyn Fn(&VmName, &VmSettings) -> Result<VmSettings> + 'a>;
 
 /// How cli makes it: settings are its business.
 pub type Settle<'a> = Box<dyn FnOnce(&Inventory) -> Result<Chosen> + 'a>;

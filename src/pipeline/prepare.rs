@@ -123,13 +123,13 @@ pub(super) fn request(context: &Context, intent: &Intent<'_>) -> Result<EvalRequ
     })
 }
 
-struct Ordered {
-    wishes: Vec<Wish>,
+pub(super) struct Ordered {
+    pub(super) wishes: Vec<Wish>,
     after: After,
 }
 
 /// What is wanted, checked and in rollout order.
-fn wishes(inventory: &Inventory, chosen: &Chosen, run_checks: bool) -> Result<Ordered> {
+pub(super) fn wishes(inventory: &Inventory, chosen: &Chosen, run_checks: bool) -> Result<Ordered> {
     conflicts::refuse(inventory.vms.values())?;
     let mut after = BTreeMap::new();
     for (vm, settings) in &chosen.vms {

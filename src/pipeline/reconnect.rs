@@ -7,6 +7,7 @@ use crate::error::{Aftermath, Failure, Result};
 use crate::host::{Host, clock};
 use crate::model::address::Address;
 use crate::model::name::TransactionId;
+use crate::stage::observe;
 use crate::stage::switch::{self, Ended, Line};
 
 /// Asks a transaction's outcome over new connections, again and again for at most
@@ -24,9 +25,12 @@ pub async fn follow_again(
     loop {
         let attempt = async {
             let host = Host::connect(address).await?;
-            let ended = switch::resume(&host, id, &mut on_event).await;
+            // After a reboot nobody works on it any more: it would have no outcome, ever.
+            observe::close_open(&host).await?;
+            let left = patience.saturating_sub(began.elapsed()).max(Duration::from_secs(1));
+            let ended = tokio::time::timeout(left, switch::resume(&host, id, &mut on_event)).await;
             host.close().await;
-            ended
+            ended.unwrap_or_else(|_| Err(Failure::new(Aftermath::Unknown, "it has not ended yet")))
         };
         match attempt.await {
             Ok(ended) => return Ok(ended),

@@ -11,7 +11,7 @@ use crate::model::name::{VmName, Word};
 use crate::model::status::Status;
 use crate::plan::select;
 use crate::plan::state::{Desired, status};
-use crate::stage::evaluate::evaluate;
+use crate::stage::evaluate::{evaluate, names};
 
 /// Asks the flake and the hypervisor at the same time.
 ///
@@ -64,6 +64,15 @@ pub async fn without_flake(
     let chosen = select::among(typed, &known, tags)?;
     host.close().await;
     Ok(chosen.iter().map(|vm| status(vm, &target.name, Desired::Unasked, &observed)).collect())
+}
+
+/// Whether the flake has a configuration of this name.
+///
+/// # Errors
+/// 2 without a flake, 10 when it does not evaluate.
+pub async fn in_flake(context: &Context, intent: &Intent<'_>, vm: &VmName) -> Result<bool> {
+    let names = names(&request(context, intent)?).await?;
+    Ok(names.iter().any(|name| name == vm.as_str()))
 }
 
 /// Says how to do without what has just failed.

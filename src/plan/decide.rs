@@ -133,6 +133,7 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
         let addresses = wish.wanted.as_ref().map(|w| w.addresses.as_slice()).unwrap_or_default();
         addresses.first().map(ToString::to_string)
     });
+    let taps = bridged_taps(wish, running, observed);
     Move {
         vm: wish.vm.clone(),
         how,
@@ -143,13 +144,13 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
         bytes_to_send: None,
         checks: excusable(wish, running, observed),
         address,
-        taps: bridged_taps(wish, running, observed),
+        taps: taps.clone(),
         guest: wish.settings.guest.clone().unwrap_or_default(),
         deadlines: wish.settings.deadlines(),
         adopt: adoptable(wish, found),
         notes,
         flake: wish.flake.clone(),
-        terms: wish.wanted.as_ref().map(|wanted| Terms::new(wanted, &wish.settings)),
+        terms: wish.wanted.as_ref().map(|wanted| Terms::new(wanted, &wish.settings, &taps)),
     }
 }
 

@@ -24,10 +24,17 @@ pub fn made_by<'a>(vm: &VmName, number: u64, path: &StorePath, ledger: &'a [Entr
 }
 
 /// Whether it passed its checks at some time, or ran when it was adopted. Only what was
-/// staged or left failing is marked otherwise, so no line at all speaks for it.
+/// staged or left failing is marked otherwise, so no such line speaks for it.
 pub fn verified(vm: &VmName, number: u64, path: &StorePath, ledger: &[Entry]) -> bool {
-    let mut lines = about(vm, number, path, ledger).peekable();
-    lines.peek().is_none() || lines.any(|e| e.result.as_deref() == Some("deployed"))
+    let mut doubtful = false;
+    for entry in about(vm, number, path, ledger) {
+        match (entry.verb.as_deref(), entry.result.as_deref()) {
+            (_, Some("deployed")) | (Some("start" | "restart"), Some("done")) => return true,
+            (Some("push" | "adopt" | "rollback"), Some("staged" | "failed")) => doubtful = true,
+            _ => {}
+        }
+    }
+    !doubtful
 }
 
 fn about<'a>(
@@ -74,9 +81,9 @@ pub fn list(
     .collect()
 }
 
-/// Where a rollback goes: to the number that was asked for, or to the highest verified
-/// generation below the one that is staged (which is the one that runs, unless
-/// somebody staged another: then going back is to undo that).
+/// Where a rollback goes: to the number that was asked for; where something else is
+/// staged than runs, back to what runs; otherwise to the highest verified generation
+/// below the current one.
 ///
 /// # Errors
 /// 2 for a number that there is not, 12 when there is nothing to go back to.
@@ -89,6 +96,12 @@ pub fn previous(vm: &VmName, found: &Found, ledger: &[Entry], to: Option<u64>) -
         });
     }
     let staged = found.staged();
+    let runs = found.booted_path().filter(|path| found.is_running() && Some(path) != staged.as_ref());
+    if let Some(path) = runs
+        && let Some(number) = number_of(found, &path)
+    {
+        return Ok((number, path));
+    }
     // What was staged by hand has no number: then everything that has one is older.
     let below = staged.as_ref().and_then(|path| number_of(found, path)).unwrap_or(u64::MAX);
     let earlier = all.iter().rev().filter(|(number, path)| *number < below && Some(path) != staged.as_ref());
@@ -133,7 +146,7 @@ mod tests {
             flake: None,
             mode: Mode::Imperative,
             autostart: true,
-            unit: Unit::default(),
+            unit: Unit { active: "active".to_owned(), main_pid: Some(42), ..Unit::default() },
             running: None,
             current_valid: true,
             booted_valid: true,
@@ -176,11 +189,15 @@ mod tests {
             goes_to(&found('b', 'b', &three), &[], None),
             goes_to(&found('c', 'c', &three), &staged, None),
             goes_to(&found('c', 'c', &three), &["2 b push failed", "2 b push deployed"], None),
+            goes_to(&found('c', 'c', &three), &["2 b push staged", "2 b restart done"], None),
+            goes_to(&found('c', 'c', &three), &["2 b push staged", "2 b stop done"], None),
+            goes_to(&found('c', 'c', &three), &["2 b stop failed"], None),
             // Another path had the number: its lines say nothing about this one.
             goes_to(&found('c', 'c', &three), &["2 x push failed"], None),
             // Staged by hand, or by --no-restart: going back undoes that.
             goes_to(&found('x', 'c', &three), &[], None),
             goes_to(&found('c', 'b', &three), &[], None),
+            goes_to(&found('c', 'a', &three), &[], None),
             goes_to(&found('a', 'a', &three), &[], None),
             goes_to(&found('b', 'b', &three), &["1 a push failed"], None),
             goes_to(&found('c', 'c', &three), &staged, Some(2)),
@@ -193,8 +210,12 @@ mod tests {
         1
         2
         2
+        1
+        2
+        2
         3
         2
+        1
         12 vm1 has no earlier generation that was verified | it has 1 (current), 2, 3; see `deployvm generations vm1`
         12 vm1 has no earlier generation that was verified | it has 1 (unverified), 2 (current), 3; see `deployvm generations vm1`
         2

@@ -10,6 +10,8 @@ pub mod diff;
 pub mod flake_file;
 pub mod generations;
 pub mod order;
+pub mod power;
 pub mod select;
+pub mod standing;
 pub mod state;
 pub mod version;

@@ -77,7 +77,7 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
 /// The sign before an outcome.
 pub(super) fn sign(result: Word) -> &'static str {
     match result {
-        Word::Deployed | Word::Staged | Word::Unchanged => "✓",
+        Word::Deployed | Word::Staged | Word::Done | Word::Unchanged => "✓",
         Word::RolledBack => "↺",
         Word::Skipped => "–",
         Word::Failed | Word::Refused => "✗",

@@ -72,6 +72,33 @@ pub async fn checks(
     results
 }
 
+/// All checks of a VM that nobody switches, wherever they run: every one has a result.
+/// What expects a refusal says nothing about a VM of which something else fails, and no
+/// check says anything about one that does not stand: these are failed without a try.
+pub async fn survey(movement: &Move, way: &probe::Way, stands: bool, events: &Events) -> Vec<CheckResult> {
+    let mut results: Vec<CheckResult> = Vec::new();
+    for wanted in [Expect::Ok, Expect::Refused] {
+        for check in movement.checks.iter().filter(|c| c.expect == wanted) {
+            let ask = stands && (wanted == Expect::Ok || results.iter().all(|r| r.ok));
+            let result = if ask { attempt(check, way).await } else { not_run(check) };
+            events.send(Event::Checked { vm: movement.vm.clone(), check: result.clone() });
+            results.push(result);
+        }
+    }
+    results
+}
+
+fn not_run(check: &Check) -> CheckResult {
+    CheckResult {
+        name: check.name.clone(),
+        from: check.from,
+        ok: false,
+        millis: None,
+        note: Some("another check failed before it".to_owned()),
+        definition: Some(check.definition()),
+    }
+}
+
 /// Whether a result lets a deployment stand.
 pub fn is_good(result: &CheckResult) -> bool {
     result.ok || result.note.as_deref() == Some("failing-before")

@@ -7,6 +7,8 @@ pub mod evaluate;
 pub mod judge;
 pub mod ledger;
 pub mod observe;
+pub mod pin;
+pub mod recall;
 pub mod switch;
 
 use crate::model::plan::Move;

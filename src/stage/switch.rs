@@ -21,7 +21,7 @@ use crate::tool::microvm::STATE_DIR;
 /// What is the same for all switches of one command.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// `push`, `rollback`.
+    /// `push`, `rollback`; or `start`, `stop`, `restart`, `retire`, which undo nothing.
     pub verb: &'static str,
     /// `user@host` of the laptop.
     pub who: String,
@@ -68,7 +68,11 @@ impl OnTrial {
         let movement = copied.movement;
         let mut input = vec![transaction.to_string(), movement.vm.to_string(), facts.verb.to_owned()];
         let mut file = |name: &str, content: String| input.extend([name.to_owned(), content]);
-        for (name, content) in script::TRANSACTION_FILES {
+        let files = match facts.verb {
+            "push" | "rollback" => script::TRANSACTION_FILES,
+            _ => script::POWER_FILES,
+        };
+        for (name, content) in files {
             file(name, (*content).to_owned());
         }
         let (settle, boot) = (movement.deadlines.settle, movement.deadlines.boot);

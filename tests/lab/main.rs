@@ -10,8 +10,14 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests, too")]
 
 mod build_on;
+mod choices;
+mod connection;
 mod failing;
 mod first;
 mod harness;
 mod hypervisor;
+mod interrupted;
+mod neighbours;
+mod reboot;
+mod refused;
 mod running;

@@ -33,8 +33,9 @@ make_generation() {
 # keep_terms N: what a later rollback to this generation has to know, as it came.
 keep_terms() {
     [ -s "$dir/p/terms" ] || return 0
-    mkdir -p "$base/terms/$vm" && cp -- "$dir/p/terms" "$base/terms/$vm/.$1.$id" &&
-        sync -- "$base/terms/$vm/.$1.$id" && mv -fT -- "$base/terms/$vm/.$1.$id" "$base/terms/$vm/$1.json" || :
+    mkdir -p "$base/terms/$vm" || return 0
+    new=$base/terms/$vm/.$1.$id
+    if cp -- "$dir/p/terms" "$new" && sync -- "$new"; then mv -fT -- "$new" "$base/terms/$vm/$1.json"; fi
 }
 
 # repoint_profile: it follows `current`, where that has a number.
@@ -258,7 +259,7 @@ ledger() {
     if [ -e "$base/ledger.jsonl" ] && grep -qF "{\"id\":\"$id\"," "$base/ledger.jsonl"; then return 0; fi
     result=$(line outcome 1) number=$(line outcome 3)
     case $result in
-    deployed | staged | unchanged) why=null ;;
+    deployed | staged | unchanged | "done") why=null ;;
     *) why="\"$(reason)\"" ;;
     esac
     list=

@@ -4,6 +4,7 @@
 pub mod cache;
 pub mod clock;
 pub mod git;
+pub mod guest;
 pub mod identity;
 pub mod machine;
 pub mod probe;

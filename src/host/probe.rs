@@ -1,79 +1,104 @@
-//! Network probes from this machine, and from inside a guest: the same `probe.sh` that
-//! the hypervisor runs, so that a check means the same everywhere.
+//! Probes from this machine and from inside a guest: the same `probe.sh` that the
+//! hypervisor runs, so that a check means the same everywhere.
 
-use super::script::{self, COMMAND};
-use super::{Host, process};
-use crate::model::argv::Argv;
+use std::time::Duration;
+
+pub use super::guest::{Way, vsock_program, way};
+use super::script::{self, NEEDS, Reply};
+use super::{Host, guest, process};
+use crate::error::Result;
+use crate::model::argv::Output;
 use crate::model::check::{Check, From, Probe};
-use crate::model::plan::Move;
-use crate::model::settings::Via;
 
 const PROBE: &str = include_str!("scripts/probe.sh");
 
-/// The ways to where probes run, besides this machine.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Way {
-    /// Into the guest: `ssh` and its arguments, with the destination, where the remote
-    /// command begins; empty when there is none.
-    pub ssh: Vec<String>,
-    /// To the hypervisor: what starts [`COMMAND`] there.
-    pub hypervisor: Argv,
-}
+/// Nobody waits longer for one answer: `exec` takes at most 10 s, a way into a guest
+/// at most as long again.
+pub const LONGEST: Duration = Duration::from_secs(20);
 
-/// The way into a VM's guest.
-pub fn way(host: &Host, movement: &Move) -> Way {
-    let hypervisor = host.command();
-    let Some(address) = movement.address.as_deref() else { return Way { ssh: Vec::new(), hypervisor } };
-    let guest = &movement.guest;
-    let mut words: Vec<String> = vec!["ssh".to_owned()];
-    let mut option = |text: &str| words.extend(["-o".to_owned(), text.to_owned()]);
-    option("BatchMode=yes");
-    option("StrictHostKeyChecking=yes");
-    option("ConnectTimeout=10");
-    if let (Via::Hypervisor, Host::Ssh(ssh)) = (guest.via.unwrap_or_default(), host) {
-        option(&format!("ProxyCommand={}", ssh.proxy_command()));
-    }
-    let user = guest.user.as_deref().unwrap_or("root").to_owned();
-    words.extend([
-        "-T".to_owned(),
-        "-p".to_owned(),
-        guest.port.unwrap_or(22).to_string(),
-        "-l".to_owned(),
-        user,
-    ]);
-    words.extend(["--".to_owned(), address.to_owned()]);
-    Way { ssh: words, hypervisor }
-}
+/// Words of `probe.sh`, but for `no-PROGRAM`.
+const WORDS: [&str; 11] = [
+    "ok",
+    "refused",
+    "timeout",
+    "unreachable",
+    "wrong-status",
+    "wrong-body",
+    "no-reply",
+    "bad-reply",
+    "nonzero",
+    "unresolved",
+    "broken",
+];
 
-/// Asks once. The answer is one of the words of `probe.sh`.
+/// Asks once, from where the check is to run. The answer is one of the words
+/// of `probe.sh`, or, where it could not even be started, of [`guest::trouble`].
 pub async fn ask(check: &Check, way: &Way) -> String {
-    let command = match check.from {
-        From::Vm => {
-            let mut words = way.ssh.iter().cloned();
-            let Some(program) = words.next() else { return "broken".to_owned() };
-            Some(Argv::new(program).args(words).arg(COMMAND))
-        }
-        From::Hypervisor => Some(way.hypervisor.clone()),
-        From::Laptop => None,
-    };
     let mut input = Vec::new();
-    for value in [PROBE, "probe"] {
+    for value in [PROBE, "probe"].into_iter().chain(words(&check.probe).iter().map(String::as_str)) {
         input.extend_from_slice(value.as_bytes());
         input.push(0);
     }
-    for value in words(&check.probe) {
-        input.extend_from_slice(value.as_bytes());
-        input.push(0);
-    }
-    let command = match command {
-        Some(command) => command.stdin(input),
-        None => script::here(&input),
+    let argv = match check.from {
+        From::Vm => way.command().map(|command| command.stdin(input)),
+        From::Hypervisor => Some(way.hypervisor.clone().stdin(input)),
+        From::Laptop => Some(script::here(&input)),
     };
-    let answer = process::run(&command).await.map(|o| o.text()).unwrap_or_default();
-    match answer.split_whitespace().last() {
-        Some(word) => word.to_owned(),
-        None => "broken".to_owned(),
+    let Some(argv) = argv else { return "no-way-in".to_owned() };
+    match tokio::time::timeout(LONGEST, process::run(&argv)).await {
+        Ok(Ok(output)) => answer(check.from, &output),
+        _ => if check.from == From::Vm { "ssh-unreachable" } else { "broken" }.to_owned(),
     }
+}
+
+/// The word that `probe.sh` said last, if it ran to its end.
+fn answer(from: From, output: &Output) -> String {
+    let text = output.text();
+    let said = text.lines().last().unwrap_or_default();
+    let is_word = |text: &str| text.len() <= 40 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+    match output.code {
+        Some(0) if WORDS.contains(&said) || (said.starts_with("no-") && is_word(said)) => said.to_owned(),
+        _ if from == From::Vm => guest::trouble(output).to_owned(),
+        _ => "broken".to_owned(),
+    }
+}
+
+/// For each check, the program that it needs and the place lacks.
+///
+/// # Errors
+/// Exit 11 when the place cannot be asked.
+pub async fn missing(place: &Host, checks: &[&Check]) -> Result<Vec<Option<String>>> {
+    Ok(lacks(&place.script(NEEDS, &needs(checks)).await?))
+}
+
+/// The same inside a guest.
+///
+/// # Errors
+/// One word for why nobody gets in.
+pub async fn missing_inside(
+    way: &Way,
+    checks: &[&Check],
+) -> std::result::Result<Vec<Option<String>>, &'static str> {
+    match tokio::time::timeout(LONGEST, way.script(NEEDS, &needs(checks))).await {
+        Ok(reply) => Ok(lacks(&reply?)),
+        Err(_) => Err("ssh-unreachable"),
+    }
+}
+
+fn needs(checks: &[&Check]) -> Vec<String> {
+    let pair = |check: &&Check| {
+        let program = match &check.probe {
+            Probe::Exec { argv } => argv.first().cloned().unwrap_or_default(),
+            _ => String::new(),
+        };
+        let [kind, ..] = words(&check.probe);
+        [kind, program]
+    };
+    checks.iter().flat_map(pair).collect()
+}
+
+fn lacks(reply: &Reply) -> Vec<Option<String>> {
+    reply.fields.iter().map(|field| Some(field.clone()).filter(|f| !f.is_empty())).collect()
 }
 
 /// A probe as the words that `probe.sh` takes: kind, target, port, status, body.
@@ -90,6 +115,13 @@ pub fn words(probe: &Probe) -> [String; 5] {
         Probe::Tcp { host, port } => ["tcp".to_owned(), host.clone(), port.to_string(), none(), none()],
         Probe::Ping { host } => ["ping".to_owned(), host.clone(), none(), none(), none()],
         Probe::Dns { name } => ["dns".to_owned(), name.clone(), none(), none(), none()],
-        Probe::Exec { argv } => ["exec".to_owned(), argv.join("\n"), none(), none(), none()],
+        // The dot at the end keeps empty arguments from getting lost on the way.
+        Probe::Exec { argv } => {
+            ["exec".to_owned(), format!("{}\n.", argv.join("\n")), none(), none(), none()]
+        }
     }
 }
+
+#[cfg(test)]
+#[path = "probe_tests.rs"]
+mod tests;

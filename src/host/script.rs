@@ -63,6 +63,12 @@ scripts! {
     FOLLOW = "follow";
     /// Keeps a generation from prune.
     PIN = "pin";
+    /// Says that the laptop's positive checks have passed.
+    AGREE = "agree";
+    /// Which programs checks need and a machine lacks.
+    NEEDS = "needs";
+    /// Finds a program that reaches guests over vsock.
+    VSOCK = "vsock";
     /// Hands in a verdict.
     DECIDE = "decide";
     /// Ends what a reboot left open.

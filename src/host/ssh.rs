@@ -99,7 +99,12 @@ impl Ssh {
     /// A `ProxyCommand` that goes through the open master; ssh fills in `%h` and `%p`.
     /// The socket's path was made by us and has no character that a shell reads.
     pub fn proxy_command(&self) -> String {
-        format!("ssh -S {} -o BatchMode=yes -W [%h]:%p none", self.socket)
+        format!("ssh -S {} -o BatchMode=yes -p 9 -W [%h]:%p none", self.socket)
+    }
+
+    /// A `ProxyCommand` that is a program there. It must be of plain words.
+    pub fn proxied(&self, command: &str) -> String {
+        format!("ssh -S {} -o BatchMode=yes -T -p 9 -- none {command}", self.socket)
     }
 
     /// What `nix copy` needs to use this connection: the store's URL and NIX_SSHOPTS.

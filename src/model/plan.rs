@@ -67,8 +67,17 @@ pub struct Move {
     pub address: Option<String>,
     /// Taps that must exist, be up and belong to a bridge.
     pub taps: Vec<String>,
+    /// Taps that must exist and be up, and work without a bridge today.
+    #[serde(default)]
+    pub routed: Vec<String>,
     /// The way into the guest.
     pub guest: Guest,
+    /// The guest's vsock, where that is the way.
+    #[serde(default)]
+    pub vsock: Option<Vsock>,
+    /// Whether its main process runs now.
+    #[serde(default)]
+    pub running: bool,
     /// Deadlines.
     pub deadlines: Deadlines,
     /// Generations that will be adopted first: what for (`booted`, `staged`) and path.
@@ -82,10 +91,24 @@ pub struct Move {
     pub terms: Option<Terms>,
 }
 
+/// The guest's vsock, as the hypervisor reaches it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vsock {
+    /// The guest's context id.
+    pub cid: u64,
+    /// Path of a socat there, once one was looked for and found.
+    pub socat: Option<String>,
+}
+
 impl Move {
     /// Whether it changes anything.
     pub fn changes(&self) -> bool {
         matches!(self.how, How::Restart | How::Stage | How::Install)
+    }
+
+    /// Whether it is started on trial, and checked.
+    pub fn is_tried(&self) -> bool {
+        matches!(self.how, How::Restart | How::Install)
     }
 }
 

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::reconnect::follow_again;
-use crate::error::{Failure, Result, last_lines};
+use crate::error::{Aftermath, Failure, Result, last_lines};
 use crate::host::{Host, probe};
 use crate::model::address::Address;
-use crate::model::check::CheckResult;
+use crate::model::check::{CheckResult, Expect};
 use crate::model::event::{Event, Events};
 use crate::model::outcome::{Outcome, Word};
 use crate::model::plan::{How, Move};
@@ -64,19 +66,26 @@ async fn attend(attendance: &Attendance<'_>, trial: &OnTrial) -> Result<Outcome>
     let vm = &trial.movement.vm;
     let checks = &trial.hypervisor_checks();
     let way = probe::way(attendance.host, &trial.movement);
-    let before = judge::before(&trial.movement, &way).await;
-    let (steps, mut heard) = tokio::sync::mpsc::unbounded_channel::<Line>();
+    let staged = trial.movement.how == How::Stage;
+    let before = if staged { Vec::new() } else { judge::before(&trial.movement, &way).await };
+    let (progress, watched) = watch::channel(Progress::Begun);
     let events = attendance.events;
     let tell = move |line: Line| {
-        if let Some(event) = line.clone().event(vm, checks) {
+        if let Line::Step(step, _) = &line {
+            let reached = Progress::of(step);
+            progress.send_if_modified(|now| {
+                let further = reached > *now;
+                *now = (*now).max(reached);
+                further
+            });
+        }
+        if let Some(event) = line.event(vm, checks) {
             events.send(event);
         }
-        // Nobody listens any more once the verdict was handed in.
-        let _ = steps.send(line);
     };
     let follow = async move {
         match switch::start(attendance.host, trial, tell).await {
-            Err(failure) if failure.aftermath == crate::error::Aftermath::Unreachable => {
+            Err(failure) if failure.aftermath == Aftermath::Unreachable => {
                 events
                     .send(Event::Warning { message: format!("{vm}: the connection was lost; asking again") });
                 let patience = patience(trial);
@@ -86,15 +95,37 @@ async fn attend(attendance: &Attendance<'_>, trial: &OnTrial) -> Result<Outcome>
             other => other,
         }
     };
+    let mut results = Vec::new();
     let judge = async {
-        if trial.movement.how == How::Stage {
-            return Vec::new();
+        if !staged {
+            judge_it(attendance, trial, &way, &before, watched, &mut results).await;
         }
-        judge_it(attendance, trial, &way, &before, &mut heard).await
     };
     // Both end: the judge at the latest when the transaction has an outcome.
-    let (ended, results) = tokio::join!(follow, judge);
-    Ok(outcome_of(trial, ended?, results))
+    let (ended, ()) = tokio::join!(follow, judge);
+    let mut outcome = outcome_of(trial, ended?, results);
+    if outcome.result == Word::RolledBack {
+        see_to_the_rest(trial, &way, &before, &mut outcome).await;
+    }
+    Ok(outcome)
+}
+
+/// An undo is good when everything that passed before passes again, here as well.
+async fn see_to_the_rest(trial: &OnTrial, way: &probe::Way, before: &judge::Before, outcome: &mut Outcome) {
+    let lost = judge::lost(&trial.movement, way, before).await;
+    if lost.is_empty() {
+        return;
+    }
+    let name = |check: &CheckResult| {
+        format!("{} from {} ({})", check.name, check.from, check.note.as_deref().unwrap_or("failed"))
+    };
+    let names: Vec<String> = lost.iter().map(name).collect();
+    outcome.result = Word::Failed;
+    outcome.exit = Aftermath::Unknown.code();
+    outcome.detail = Some(format!(
+        "what ran before runs again, but this passed before and does not now: {}",
+        names.join(", ")
+    ));
 }
 
 /// The deadlines of the transaction and a minute: so long it is worth asking again.
@@ -104,58 +135,95 @@ fn patience(trial: &OnTrial) -> Duration {
     Duration::from_secs(u64::from(2 * deadlines.boot + 2 * checks + deadlines.verdict) + 60)
 }
 
+/// How far a transaction is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Progress {
+    Begun,
+    /// The guest is up.
+    Booted,
+    /// The hypervisor's positive checks hold.
+    Positive,
+    /// It waits for the verdict.
+    Waiting,
+    /// Decided, by whomever.
+    Over,
+}
+
+impl Progress {
+    fn of(step: &str) -> Self {
+        match step {
+            "booted" => Self::Booted,
+            "positive" => Self::Positive,
+            "waiting" => Self::Waiting,
+            "failed" | "decided" | "undoing" | "closed" => Self::Over,
+            _ => Self::Begun,
+        }
+    }
+}
+
+/// Waits until a step is reached; false when the transaction ends before.
+async fn reached(progress: &mut watch::Receiver<Progress>, wanted: Progress) -> bool {
+    progress.wait_for(|now| *now >= wanted).await.is_ok_and(|now| *now == wanted || *now < Progress::Over)
+}
+
 /// Waits until the VM is up, runs the laptop's checks, waits until the hypervisor's
-/// hold, and hands the verdict in.
+/// hold, and hands the verdict in. What must be refused comes after all that must not.
 async fn judge_it(
     attendance: &Attendance<'_>,
     trial: &OnTrial,
     way: &probe::Way,
-    before: &[Option<bool>],
-    heard: &mut tokio::sync::mpsc::UnboundedReceiver<Line>,
-) -> Vec<CheckResult> {
+    before: &judge::Before,
+    progress: watch::Receiver<Progress>,
+    results: &mut Vec<CheckResult>,
+) {
     let mut interrupted = attendance.interrupted.clone();
-    let id = &trial.transaction;
-    let mut results = Vec::new();
-    let work = async {
-        if !reached(heard, "booted").await {
-            return None;
+    let (id, movement, events) = (&trial.transaction, &trial.movement, attendance.events);
+    let mut over = progress.clone();
+    let verdict = {
+        let work = async {
+            let mut progress = progress;
+            if !reached(&mut progress, Progress::Booted).await {
+                return None;
+            }
+            let bad = if attendance.facts.keep_failed { Verdict::KeepFailed } else { Verdict::CheckFailed };
+            judge::checks(movement, Expect::Ok, way, before, events, results).await;
+            if !results.iter().all(judge::is_good) {
+                return Some(bad);
+            }
+            if trial.agree
+                && let Err(failure) = judge::agree(attendance.host, id).await
+            {
+                // It waits in vain, and undoes.
+                events.send(Event::Warning { message: format!("{}: {}", movement.vm, failure.message) });
+            }
+            if judge::has(movement, Expect::Refused) {
+                if !reached(&mut progress, Progress::Positive).await {
+                    return None;
+                }
+                judge::checks(movement, Expect::Refused, way, before, events, results).await;
+                if !results.iter().all(judge::is_good) {
+                    return Some(bad);
+                }
+            }
+            reached(&mut progress, Progress::Waiting).await.then_some(Verdict::Commit)
+        };
+        tokio::select! {
+            verdict = work => verdict,
+            // What is decided needs no more checks: they would ask what ran before.
+            _ = over.wait_for(|now| *now == Progress::Over) => None,
+            _ = interrupted.wait_for(|yes| *yes) => Some(Verdict::Interrupted),
         }
-        results = judge::checks(&trial.movement, way, before, attendance.events).await;
-        if !results.iter().all(judge::is_good) {
-            return Some(if attendance.facts.keep_failed {
-                Verdict::KeepFailed
-            } else {
-                Verdict::CheckFailed
-            });
-        }
-        reached(heard, "waiting").await.then_some(Verdict::Commit)
-    };
-    let verdict = tokio::select! {
-        verdict = work => verdict,
-        _ = interrupted.wait_for(|yes| *yes) => Some(Verdict::Interrupted),
     };
     let handed = match verdict {
-        None => return results,
-        Some(Verdict::Commit) => judge::hand_in(attendance.host, id, Verdict::Commit, &results).await,
-        Some(other) => judge::ask_to_undo(attendance.host, id, other, &results).await,
+        None => return,
+        Some(Verdict::Commit) => judge::hand_in(attendance.host, id, Verdict::Commit, results).await,
+        Some(other) => judge::ask_to_undo(attendance.host, id, other, results).await,
     };
     if let Err(failure) = handed {
         // Without a verdict the hypervisor undoes; its record will say so.
-        let message =
-            format!("{}: the verdict could not be handed in: {}", trial.movement.vm, failure.message);
-        attendance.events.send(Event::Warning { message });
+        let message = format!("{}: the verdict could not be handed in: {}", movement.vm, failure.message);
+        events.send(Event::Warning { message });
     }
-    results
-}
-
-/// Listens until a step is reached; false when the transaction ends before.
-async fn reached(heard: &mut tokio::sync::mpsc::UnboundedReceiver<Line>, wanted: &str) -> bool {
-    while let Some(line) = heard.recv().await {
-        if matches!(&line, Line::Step(step, _) if step == wanted) {
-            return true;
-        }
-    }
-    false
 }
 
 fn outcome_of(trial: &OnTrial, ended: Ended, laptop: Vec<CheckResult>) -> Outcome {

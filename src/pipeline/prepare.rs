@@ -15,12 +15,13 @@ use crate::model::event::Event;
 use crate::model::inventory::{Inventory, Wanted};
 use crate::model::name::VmName;
 use crate::model::observed::Observed;
-use crate::model::plan::{How, Plan};
+use crate::model::plan::{How, Move, Plan};
 use crate::model::store_path::StorePath;
 use crate::pipeline::line::After;
 use crate::plan::decide::{Wish, decide};
 use crate::plan::{checks, conflicts, flake_file, order};
 use crate::stage::evaluate::{EvalRequest, evaluate, locate};
+use crate::stage::places;
 
 /// A plan with everything that is needed to carry it out.
 pub struct Prepared {
@@ -65,13 +66,32 @@ pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> 
     let looked = context.unless_interrupted(Aftermath::Declined, looking).await?;
     let Looked { inventory, chosen, ordered, host, mut observed } = looked;
     let workshop = Workshop { context, host: &host, request: &request, build_on };
-    let runners = workshop.runners(changed(&ordered.wishes, &observed), &observed).await?;
-    let Runners { closures, there } = runners;
+    // What is to be done does not depend on closures: where its checks run is looked at
+    // while those are built and listed.
+    let target = &chosen.target.name;
+    let mut draft = decide(target, &ordered.wishes, &observed, &BTreeMap::new(), choices);
+    let mut tried: Vec<&mut Move> = draft.moves.iter_mut().filter(|m| m.is_tried()).collect();
+    let places = places::look(&host, &mut tried);
+    let runners = workshop.runners(changed(&ordered.wishes, &observed), &observed);
+    let (places, runners) = tokio::join!(places, runners);
+    let Runners { closures, there } = runners?;
+    let places = match places {
+        Ok(remarks) => remarks,
+        Err(failure) => {
+            // The refusal matters; a root that stays behind goes within a day.
+            let _ = there.release(&host).await;
+            return Err(if there.sent() { failure.sent() } else { failure });
+        }
+    };
     for runner in there.runners() {
         // As good as found there: nothing of it is sent any more.
         observed.closures.extend(closures.get(runner).map(|c| (runner.clone(), c.clone())));
     }
-    let mut plan = decide(&chosen.target.name, &ordered.wishes, &observed, &closures, choices);
+    let mut plan = decide(target, &ordered.wishes, &observed, &closures, choices);
+    for (movement, draft) in plan.moves.iter_mut().zip(draft.moves) {
+        movement.vsock = draft.vsock;
+    }
+    plan.warnings.extend(places);
     plan.broken = inventory.broken.iter().map(|(vm, error)| (vm.clone(), error.clone())).collect();
     there.remark(&mut plan);
     warn(&mut plan, &inventory, &observed);

@@ -91,6 +91,12 @@ fn explain(movement: &mut Move, aim: &Aim, recalled: &Recalled, observed: &Obser
     let since = observed.vms.get(&aim.vm).and_then(|found| made_at(found, aim.number));
     let since = since.map(|time| format!(", made {time}")).unwrap_or_default();
     movement.notes.insert(0, format!("this is generation {}{of}{since}", aim.number));
+    if !recalled.valid && !matches!(movement.how, How::Refuse(_)) {
+        movement.how = How::Refuse(format!(
+            "generation {} was collected: {} is not in the hypervisor's store any more",
+            aim.number, aim.path
+        ));
+    }
     if recalled.terms.is_none() {
         // A guess is not written down as if it were known.
         movement.terms = None;
@@ -99,12 +105,6 @@ fn explain(movement: &mut Move, aim: &Aim, recalled: &Recalled, observed: &Obser
                 if movement.checks.is_empty() { "its taps alone are" } else { "its taps and address are" };
             movement.notes.push(format!("nothing was kept about how it was deployed, so {known} checked"));
         }
-    }
-    if !recalled.valid && !matches!(movement.how, How::Refuse(_)) {
-        movement.how = How::Refuse(format!(
-            "generation {} was collected: {} is not in the hypervisor's store any more",
-            aim.number, aim.path
-        ));
     }
 }
 

@@ -30,13 +30,11 @@ pub fn checks(vm: &Wanted, settings: &VmSettings) -> Result<Vec<Check>> {
     Ok(checks)
 }
 
-/// Where the guest answers: the address that the settings give, or else those that
-/// its configuration declares and that mean one machine on a network.
-pub fn guest_addresses(vm: &Wanted, settings: &VmSettings) -> Vec<String> {
-    match &settings.address {
-        Some(address) => vec![address.clone()],
-        None => vm.addresses.iter().filter(|a| is_of_the_network(a)).map(ToString::to_string).collect(),
-    }
+/// Where the guest answers: the address that the settings give, or else the first that
+/// its configuration declares and that means one machine on a network.
+pub fn guest_address(vm: Option<&Wanted>, settings: &VmSettings) -> Option<String> {
+    let declared = || vm?.addresses.iter().find(|a| is_of_the_network(a)).map(ToString::to_string);
+    settings.address.clone().or_else(declared)
 }
 
 fn derived(vm: &Wanted, settings: &VmSettings) -> Vec<Check> {
@@ -50,25 +48,19 @@ fn derived(vm: &Wanted, settings: &VmSettings) -> Vec<Check> {
         derived: true,
         excusable: false,
     };
-    let addresses = guest_addresses(vm, settings);
-    let mut checks: Vec<Check> = Vec::new();
-    for (i, host) in addresses.iter().enumerate() {
-        let name = if i == 0 { "ping".to_owned() } else { format!("ping-{}", i + 1) };
-        checks.push(check(name, Probe::Ping { host: host.clone() }));
-    }
-    if let (true, Some(host)) = (vm.sshd, addresses.first()) {
+    let Some(host) = guest_address(Some(vm), settings) else { return Vec::new() };
+    let mut checks = vec![check("ping".to_owned(), Probe::Ping { host: host.clone() })];
+    if vm.sshd {
         let guest = settings.guest.as_ref().filter(|guest| guest.via != Some(Via::Vsock));
         let port = guest.and_then(|guest| guest.port).unwrap_or(22);
-        checks.push(check("ssh".to_owned(), Probe::Tcp { host: host.clone(), port }));
+        checks.push(check("ssh".to_owned(), Probe::Tcp { host, port }));
     }
     checks
 }
 
 fn one(vm: &Wanted, settings: &VmSettings, name: &str, declared: &Declared) -> Result<Vec<Check>> {
     name.parse::<Word>().map_err(|e| Failure::usage(e.to_string()).help("choose another name"))?;
-    let is_numbered_ping =
-        name.strip_prefix("ping-").is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
-    if DERIVED.contains(&name) || is_numbered_ping {
+    if DERIVED.contains(&name) {
         return Err(Failure::usage("deployvm derives a check of that name itself")
             .help("choose another name; `ping` and `ssh` are taken"));
     }
@@ -114,19 +106,38 @@ fn one(vm: &Wanted, settings: &VmSettings, name: &str, declared: &Declared) -> R
     Ok(places.into_iter().map(check).collect())
 }
 
-/// Refuses a check inside a guest that nobody can get into.
+/// Refuses a check inside a guest that nobody can get into, as far as its configuration
+/// tells; the rest shows when somebody tries (stage/places.rs).
 fn way_into(vm: &Wanted, settings: &VmSettings) -> Result<()> {
-    let via = settings.guest.as_ref().and_then(|guest| guest.via).unwrap_or_default();
-    match via {
-        Via::Vsock if vm.cid.is_none() => {
-            Err(Failure::usage("it is to run inside the VM over vsock, but the VM has no vsock CID")
-                .help(format!("set microvm.vsock.cid in the configuration of {}", vm.name)))
-        }
-        Via::Hypervisor | Via::Laptop if guest_addresses(vm, settings).is_empty() => {
-            Err(Failure::usage("it is to run inside the VM, but no address of the VM is known")
-                .help(format!("set vms.{}.address, or vms.{0}.guest.via = \"vsock\"", vm.name)))
-        }
-        _ => Ok(()),
+    let name = &vm.name;
+    let no_way = |why: &str, help: String| {
+        Err(Failure::usage(format!("it is to run inside the VM, but {why}")).help(help))
+    };
+    // Who says how to get in knows of a way that the configuration does not show.
+    if !vm.sshd && settings.guest.is_none() {
+        return no_way(
+            "its configuration enables no sshd",
+            format!("enable services.openssh in it, or say how to get in: vms.{name}.guest"),
+        );
+    }
+    match settings.guest.as_ref().and_then(|guest| guest.via).unwrap_or_default() {
+        Via::Vsock => match (vm.cid, vm.hypervisor.as_deref()) {
+            (None, _) => no_way(
+                "it has no vsock CID, and vsock is the way in",
+                format!("set microvm.vsock.cid in the configuration of {name}"),
+            ),
+            // Their vsock is a Unix socket, which only they themselves understand.
+            (_, Some(vmm @ ("cloud-hypervisor" | "firecracker"))) => no_way(
+                &format!("{vmm} gives the hypervisor no vsock device to reach it through"),
+                format!("set vms.{name}.guest.via to \"hypervisor\" or \"laptop\""),
+            ),
+            _ => Ok(()),
+        },
+        Via::Hypervisor | Via::Laptop if guest_address(Some(vm), settings).is_none() => no_way(
+            "no address of the VM is known",
+            format!("set vms.{name}.address, or vms.{name}.guest.via = \"vsock\""),
+        ),
+        Via::Hypervisor | Via::Laptop => Ok(()),
     }
 }
 

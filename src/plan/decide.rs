@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::checks::guest_address;
 use super::diff::{bytes_to_send, closure_diff};
 use crate::model::check::Check;
 use crate::model::closure::Closure;
 use crate::model::inventory::Wanted;
 use crate::model::name::VmName;
 use crate::model::observed::{Found, Mode, Observed};
-use crate::model::plan::{How, Move, Plan};
-use crate::model::settings::VmSettings;
+use crate::model::plan::{How, Move, Plan, Vsock};
+use crate::model::settings::{Via, VmSettings};
 use crate::model::store_path::StorePath;
 use crate::model::terms::Terms;
 
@@ -129,11 +130,9 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
     };
     let running = found.filter(|f| f.is_running());
     let from = found.and_then(|f| f.booted_path().filter(|_| f.is_running()).or_else(|| f.staged()));
-    let address = wish.settings.address.clone().or_else(|| {
-        let addresses = wish.wanted.as_ref().map(|w| w.addresses.as_slice()).unwrap_or_default();
-        addresses.first().map(ToString::to_string)
-    });
-    let taps = bridged_taps(wish, running, observed);
+    let guest = wish.settings.guest.clone().unwrap_or_default();
+    let cid = wish.wanted.as_ref().and_then(|w| w.cid).filter(|_| guest.via == Some(Via::Vsock));
+    let (taps, routed) = taps(wish, running, observed);
     Move {
         vm: wish.vm.clone(),
         how,
@@ -143,9 +142,12 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
         diff: None,
         bytes_to_send: None,
         checks: excusable(wish, running, observed),
-        address,
+        address: guest_address(wish.wanted.as_ref(), &wish.settings),
         taps: taps.clone(),
-        guest: wish.settings.guest.clone().unwrap_or_default(),
+        routed,
+        guest,
+        vsock: cid.map(|cid| Vsock { cid, socat: None }),
+        running: running.is_some(),
         deadlines: wish.settings.deadlines(),
         adopt: adoptable(wish, found),
         notes,
@@ -229,11 +231,13 @@ fn excusable(wish: &Wish, running: Option<&Found>, observed: &Observed) -> Vec<C
     checks
 }
 
-/// Taps to watch: all, but not one that works without a bridge today.
-fn bridged_taps(wish: &Wish, running: Option<&Found>, observed: &Observed) -> Vec<String> {
+/// Taps to watch: those that must be in a bridge, and those that work without today.
+fn taps(wish: &Wish, running: Option<&Found>, observed: &Observed) -> (Vec<String>, Vec<String>) {
+    let bridged = |tap: &&str| running.is_none() || observed.host.devices.get(*tap) != Some(&None);
     let taps = wish.wanted.iter().flat_map(Wanted::taps);
-    let routed = |tap: &str| running.is_some() && observed.host.devices.get(tap) == Some(&None);
-    taps.filter(|tap| !routed(tap)).map(str::to_owned).collect()
+    let (bridged, routed): (Vec<&str>, Vec<&str>) = taps.partition(bridged);
+    let owned = |taps: Vec<&str>| taps.into_iter().map(str::to_owned).collect();
+    (owned(bridged), owned(routed))
 }
 
 /// What has no number yet and gets one first: booted, then staged.

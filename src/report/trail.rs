@@ -42,7 +42,7 @@ impl Trail {
                 "booting"
             }
             "booted" => "booting",
-            "proven" => "checking",
+            "proven" | "positive" => "checking",
             "waiting" => "waiting for the verdict",
             "decided" | "closed" => "",
             "undoing" => {

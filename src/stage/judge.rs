@@ -1,13 +1,19 @@
 //! The laptop's part of a verdict: its own checks while a VM is on trial, and handing
 //! the verdict in over a connection that is made just for it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
 use crate::error::Result;
-use crate::host::{Host, clock, probe, script};
+use crate::host::probe::{self, Way};
+use crate::host::{Host, clock, script};
 use crate::model::check::{Check, CheckResult, Expect, From};
 use crate::model::event::{Event, Events};
-use crate::model::name::{TransactionId, VmName};
+use crate::model::name::TransactionId;
 use crate::model::plan::Move;
 
 /// What the laptop thinks of a VM on trial.
@@ -35,41 +41,74 @@ impl Verdict {
     }
 }
 
-/// Which of the laptop's checks passed before anything was touched; for the excuse of
-/// interface.md. `None` for checks that need no excuse.
-pub async fn before(movement: &Move, way: &probe::Way) -> Vec<Option<bool>> {
-    let mut passed = Vec::new();
-    for check in elsewhere(movement) {
-        let ask = check.excusable && !check.strict;
-        passed.push(if ask { Some(holds(check, &probe::ask(check, way).await)) } else { None });
+/// How a check fared just before anything was touched: `None` where nothing ran.
+pub type Before = Vec<Option<bool>>;
+
+/// Asks the laptop's and the guest's checks once, before anything is touched: for the
+/// excuse of interface.md, and to know what must pass again after an undo.
+pub async fn before(movement: &Move, way: &Way) -> Before {
+    let checks: Vec<&Check> = elsewhere(movement).collect();
+    if !movement.running {
+        return checks.iter().map(|_| None).collect();
     }
-    passed
+    let turn = Arc::new(Turn::default());
+    let ask = |check: Check, way: Way, turn: Arc<Turn>| async move {
+        let found = turn.ask(&check, &way).await;
+        Some(holds(&check, &found))
+    };
+    together(checks, |check| ask(check, way.clone(), turn.clone()), |_, _| ()).await
 }
 
-/// Runs the laptop's and the guest's checks until each holds or its time is over,
-/// positive ones first. Returns their results; all of them `ok` or excused means good.
+/// Runs those of the laptop's and the guest's checks that expect `wanted`, all at once,
+/// until each holds or its time is over; each result goes to `results` as it comes. All
+/// of them `ok` or excused means good. Once one has failed, the others end soon, too.
 pub async fn checks(
     movement: &Move,
-    way: &probe::Way,
-    before: &[Option<bool>],
+    wanted: Expect,
+    way: &Way,
+    before: &Before,
     events: &Events,
-) -> Vec<CheckResult> {
-    let mut results = Vec::new();
-    for wanted in [Expect::Ok, Expect::Refused] {
-        for (index, check) in elsewhere(movement).enumerate().filter(|(_, c)| c.expect == wanted) {
-            let mut result = attempt(check, way).await;
-            if !result.ok && before.get(index) == Some(&Some(false)) {
+    results: &mut Vec<CheckResult>,
+) {
+    let chosen: Vec<(&Check, bool)> = elsewhere(movement)
+        .enumerate()
+        .filter(|(_, check)| check.expect == wanted)
+        .map(|(i, check)| (check, check.excusable && before.get(i) == Some(&Some(false))))
+        .collect();
+    let excused: Vec<bool> = chosen.iter().map(|(_, excused)| *excused).collect();
+    let turn = Arc::new(Turn::default());
+    let attempt = |check: Check, way: Way, turn: Arc<Turn>| async move { turn.attempt(&check, &way).await };
+    together(
+        chosen.into_iter().map(|(check, _)| check).collect(),
+        |check| attempt(check, way.clone(), turn.clone()),
+        |index, result: &CheckResult| {
+            let mut result = result.clone();
+            if !result.ok && excused.get(index) == Some(&true) {
                 result.note = Some("failing-before".to_owned());
             }
-            events.send(Event::Checked { vm: movement.vm.clone(), check: result.clone() });
-            let good = is_good(&result);
-            results.push(result);
-            if !good {
-                return results;
+            if !is_good(&result) {
+                turn.over.store(true, Ordering::Relaxed);
             }
-        }
-    }
-    results
+            events.send(Event::Checked { vm: movement.vm.clone(), check: result.clone() });
+            results.push(result);
+        },
+    )
+    .await;
+}
+
+/// After an undo: the laptop's and the guest's checks that passed before and do not
+/// pass again. The hypervisor has seen to its own.
+pub async fn lost(movement: &Move, way: &Way, before: &Before) -> Vec<CheckResult> {
+    let passed = elsewhere(movement).zip(before).filter(|(_, before)| **before == Some(true));
+    let turn = Arc::new(Turn::default());
+    let attempt = |check: Check, way: Way, turn: Arc<Turn>| async move { turn.attempt(&check, &way).await };
+    let results = together(
+        passed.map(|(check, _)| check).collect(),
+        |check| attempt(check, way.clone(), turn.clone()),
+        |_, _| (),
+    )
+    .await;
+    results.into_iter().filter(|result| !result.ok).collect()
 }
 
 /// All checks of a VM that nobody switches, wherever they run: every one has a result.
@@ -104,41 +143,110 @@ pub fn is_good(result: &CheckResult) -> bool {
     result.ok || result.note.as_deref() == Some("failing-before")
 }
 
+/// Whether the laptop or the guest has a check that expects this.
+pub fn has(movement: &Move, wanted: Expect) -> bool {
+    elsewhere(movement).any(|check| check.expect == wanted)
+}
+
 fn elsewhere(movement: &Move) -> impl Iterator<Item = &Check> {
     movement.checks.iter().filter(|c| c.from != From::Hypervisor)
 }
 
+/// Works on all checks at the same time, tells of each that ends, and returns what came
+/// of them in the order of the checks.
+async fn together<T, F>(
+    checks: Vec<&Check>,
+    work: impl Fn(Check) -> F,
+    mut ended: impl FnMut(usize, &T),
+) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    // Its tasks end when it is dropped, and their processes with them.
+    let mut tasks = JoinSet::new();
+    for (index, check) in checks.into_iter().enumerate() {
+        let work = work(check.clone());
+        tasks.spawn(async move { (index, work.await) });
+    }
+    let mut all: Vec<(usize, T)> = Vec::new();
+    while let Some(task) = tasks.join_next().await {
+        // A task can only fail by a bug of ours, and then its check has no result.
+        if let Ok((index, value)) = task {
+            ended(index, &value);
+            all.push((index, value));
+        }
+    }
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, value)| value).collect()
+}
+
+/// Checks that run at the same time.
+struct Turn {
+    /// sshd drops connections when more than ten come at once.
+    places: Semaphore,
+    /// One has failed: there is no need to wait for the others.
+    over: AtomicBool,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self { places: Semaphore::new(6), over: AtomicBool::new(false) }
+    }
+}
+
+impl Turn {
+    async fn ask(&self, check: &Check, way: &Way) -> String {
+        // It is never closed; without a place, asking is still right.
+        let _place = self.places.acquire().await.ok();
+        probe::ask(check, way).await
+    }
+
+    async fn attempt(&self, check: &Check, way: &Way) -> CheckResult {
+        let began = clock::moment();
+        let mut pause = Duration::from_millis(100);
+        let mut held = 0;
+        let (ok, found) = loop {
+            let found = self.ask(check, way).await;
+            if holds(check, &found) {
+                held += 1;
+                if check.expect == Expect::Ok || held == 3 {
+                    break (true, found);
+                }
+                tokio::time::sleep(Duration::from_millis(1500)).await;
+                continue;
+            }
+            let late = began.elapsed() >= Duration::from_secs(u64::from(check.within));
+            if late || check.expect == Expect::Refused || self.over.load(Ordering::Relaxed) {
+                break (false, found);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        };
+        CheckResult {
+            name: check.name.clone(),
+            from: check.from,
+            ok,
+            millis: u64::try_from(began.elapsed().as_millis()).ok(),
+            note: (!ok).then_some(if found == "ok" { "answered".to_owned() } else { found }),
+            definition: Some(check.definition()),
+        }
+    }
+}
+
 /// One check to its end: retried with growing pauses, or, for `refused`, three times
 /// over three seconds.
-pub async fn attempt(check: &Check, way: &probe::Way) -> CheckResult {
-    let began = clock::moment();
-    let mut pause = Duration::from_millis(100);
-    let mut held = 0;
-    let (ok, found) = loop {
-        let found = probe::ask(check, way).await;
-        if holds(check, &found) {
-            held += 1;
-            if check.expect == Expect::Ok || held == 3 {
-                break (true, found);
-            }
-            tokio::time::sleep(Duration::from_millis(1500)).await;
-            continue;
-        }
-        let over = began.elapsed() >= Duration::from_secs(u64::from(check.within));
-        if over || check.expect == Expect::Refused {
-            break (false, found);
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(1));
-    };
-    CheckResult {
-        name: check.name.clone(),
-        from: check.from,
-        ok,
-        millis: u64::try_from(began.elapsed().as_millis()).ok(),
-        note: (!ok).then_some(found),
-        definition: Some(check.definition()),
-    }
+pub async fn attempt(check: &Check, way: &Way) -> CheckResult {
+    Turn::default().attempt(check, way).await
+}
+
+/// Seconds that the laptop may need for its own and the guest's checks: all positive
+/// ones at once, then all others at once.
+pub fn seconds(movement: &Move) -> u32 {
+    let longest = u32::try_from(probe::LONGEST.as_secs()).unwrap_or(u32::MAX);
+    let positive = elsewhere(movement).filter(|c| c.expect == Expect::Ok).map(|c| c.within).max();
+    let refused = has(movement, Expect::Refused).then_some(3 + longest);
+    positive.map_or(0, |within| within + longest) + refused.unwrap_or(0)
 }
 
 fn holds(check: &Check, found: &str) -> bool {
@@ -146,6 +254,15 @@ fn holds(check: &Check, found: &str) -> bool {
         Expect::Ok => found == "ok",
         Expect::Refused => matches!(found, "refused" | "timeout" | "unreachable"),
     }
+}
+
+/// Tells the hypervisor that all positive checks have passed here, so that it may try
+/// what must be refused.
+///
+/// # Errors
+/// Exit 11 when the hypervisor cannot be told.
+pub async fn agree(host: &Host, id: &TransactionId) -> Result<()> {
+    host.script(script::AGREE, &[id.to_string()]).await.map(drop)
 }
 
 /// Hands the verdict in over a fresh connection, which is itself part of the verdict:
@@ -181,10 +298,4 @@ pub async fn ask_to_undo(
 fn decision(id: &TransactionId, verdict: Verdict, results: &[CheckResult]) -> Vec<String> {
     let json: Vec<String> = results.iter().filter_map(|r| serde_json::to_string(r).ok()).collect();
     vec![id.to_string(), verdict.word().to_owned(), json.join(",")]
-}
-
-/// A name for messages.
-pub fn describe(vm: &VmName, result: &CheckResult) -> String {
-    let note = result.note.as_deref().unwrap_or("failed");
-    format!("{vm}: check {} from {}: {note}", result.name, result.from)
 }

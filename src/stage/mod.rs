@@ -8,6 +8,7 @@ pub mod judge;
 pub mod ledger;
 pub mod observe;
 pub mod pin;
+pub mod places;
 pub mod recall;
 pub mod switch;
 

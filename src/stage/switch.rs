@@ -4,11 +4,11 @@
 
 use serde::Serialize;
 
-use super::Copied;
+use super::{Copied, judge};
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::script::{self, Reply};
 use crate::host::{Host, identity, probe};
-use crate::model::check::{Check, Expect, From};
+use crate::model::check::{Check, Expect, From, Probe};
 use crate::model::inventory::FlakeFacts;
 use crate::model::name::TransactionId;
 use crate::model::plan::{How, Move};
@@ -38,6 +38,8 @@ pub struct OnTrial {
     pub transaction: TransactionId,
     /// What is being done.
     pub movement: Move,
+    /// Whether the hypervisor waits to be told that the laptop's positive checks hold.
+    pub agree: bool,
     input: Vec<String>,
     verb: &'static str,
 }
@@ -77,9 +79,12 @@ impl OnTrial {
         }
         let (settle, boot) = (movement.deadlines.settle, movement.deadlines.boot);
         let on = |place: From| movement.checks.iter().filter(move |c| c.from == place);
-        let elsewhere = movement.checks.iter().filter(|c| c.from != From::Hypervisor);
         // The laptop's checks run while the hypervisor's do; their time may come on top.
-        let verdict = movement.deadlines.verdict + elsewhere.map(|c| c.within).max().unwrap_or(0);
+        let verdict = movement.deadlines.verdict + judge::seconds(&movement);
+        // What must be refused is tried last of all: then one waits for the other.
+        let agree =
+            judge::has(&movement, Expect::Ok) && on(From::Hypervisor).any(|c| c.expect == Expect::Refused);
+        let awaited = on(From::Hypervisor).position(|c| c.derived && matches!(c.probe, Probe::Ping { .. }));
         let checks: u32 = on(From::Hypervisor).map(|c| c.within).sum();
         let how = if movement.how == How::Stage { "stage" } else { "restart" };
         for (name, value) in [
@@ -92,11 +97,14 @@ impl OnTrial {
             ("state_dir", STATE_DIR.to_owned()),
             ("holder", holder(facts, &movement)),
             ("address", movement.address.clone().unwrap_or_default()),
+            ("awaited", awaited.map(|index| format!("{index:02}")).unwrap_or_default()),
             ("taps", movement.taps.join("\n")),
+            ("routed", movement.routed.join("\n")),
             ("settle", settle.to_string()),
             ("boot", boot.to_string()),
             ("checks", checks.to_string()),
             ("verdict", verdict.to_string()),
+            ("agree", if agree { verdict.to_string() } else { String::new() }),
             ("keep_failed", if facts.keep_failed { "yes".to_owned() } else { String::new() }),
             ("flake", movement.flake.clone().unwrap_or_default()),
             ("terms", movement.terms.as_ref().map(Terms::write).unwrap_or_default()),
@@ -112,7 +120,7 @@ impl OnTrial {
                 file(&format!("c/{index:02}/{name}"), value);
             }
         }
-        Ok(Self { transaction, movement, input, verb: facts.verb })
+        Ok(Self { transaction, movement, agree, input, verb: facts.verb })
     }
 
     /// The hypervisor-side checks, in the order in which the transaction numbers them.

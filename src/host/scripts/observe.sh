@@ -19,7 +19,7 @@ pair memory "$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)"
 read -r up _ </proc/uptime
 pair uptime "$up"
 missing=
-for program in awk base64 curl cut date df find flock getent grep head ip journalctl ln mkfifo nix nix-env nix-store \
+for program in awk base64 bash cut date df find flock grep head ip journalctl ln mkfifo nix nix-env nix-store \
     ping readlink sed setpriv sort stat sync systemctl systemd-run tail timeout tr; do
     command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
 done

@@ -1,6 +1,6 @@
 # prelude.sh: set before every remote script (host/script.rs puts it in front).
 # Transient units and ssh sessions on NixOS have almost no PATH.
-PATH=/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/sbin:/usr/bin:/sbin:/bin
+PATH=/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}
 LC_ALL=C
 export PATH LC_ALL
 umask 022

@@ -137,14 +137,29 @@ holds() {
     esac
 }
 
-# checks: the hypervisor's own, positive ones first. Fails with WHY.
+# checks: the hypervisor's own; those that expect a refusal when all others have
+# passed, the laptop's too. Fails with WHY.
 checks() {
     BEGAN=$(now)
     for n in $(each_check); do
         if [ "$(cat "$dir/c/$n/expect")" = ok ]; then one_check "$n" || return 1; fi
     done
+    step positive
+    agreed || return 1
+    BEGAN=$(now)
     for n in $(each_check); do
         if [ "$(cat "$dir/c/$n/expect")" = refused ]; then one_refusal "$n" || return 1; fi
+    done
+}
+
+# agreed: waits until the laptop's positive checks have passed, where there are any.
+agreed() {
+    if [ -z "$(p agree)" ]; then return 0; fi
+    until=$(($(now) + $(milliseconds "$(p agree)")))
+    until [ -e "$dir/agreed" ] || interrupted; do
+        tick || return 1
+        if [ "$(now)" -ge "$until" ]; then WHY=no-verdict; return 1; fi
+        sleep 0.05
     done
 }
 
@@ -182,6 +197,7 @@ excused() {
         verdict_of "$1" false '"failing-before"'
         return 0
     fi
+    if [ "$FOUND" = ok ]; then FOUND=answered; fi
     verdict_of "$1" false "\"$FOUND\""
     WHY=check-failed
     return 1

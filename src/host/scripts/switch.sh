@@ -61,7 +61,7 @@ record() {
     activating:* | reloading:*) keep was_up trying ;;
     *) keep was_up no ;;
     esac
-    limit=$(($(now) + $(milliseconds "$(kept stop_timeout)") * 2 + $(milliseconds "$(p boot)") * 2 + $(milliseconds "$(p checks)") * 2 + $(milliseconds "$(p verdict)") + 60000))
+    limit=$(($(now) + $(milliseconds "$(kept stop_timeout)") * 2 + $(milliseconds "$(p boot)") * 2 + $(milliseconds "$(p checks)") * 2 + $(milliseconds "$(p verdict)") + $(milliseconds "$(p agree)") + 60000))
     keep limit "$limit"
     root to "$to" || return 1
     back=$(runner_to_restore)
@@ -227,9 +227,14 @@ trial() {
         up=yes
         WHY=no-answer
         taps || { up=; WHY=tap-missing; }
-        if [ -n "$up" ] && [ -n "$(p address)" ]; then ping_once "$(p address)" || up=; fi
+        if [ -n "$up" ] && [ -n "$(p awaited)" ]; then ping_once "$(p address)" || up=; fi
         [ -n "$up" ] && break
-        if [ "$(now)" -ge "$until" ]; then return 1; fi
+        if [ "$(now)" -ge "$until" ]; then
+            # The check that says so.
+            BEGAN=$STARTED
+            if [ "$WHY" = no-answer ]; then verdict_of "$(p awaited)" false '"timeout"'; fi
+            return 1
+        fi
         sleep 0.1
     done
     keep answered yes
@@ -242,13 +247,15 @@ trial() {
     done
 }
 
-# taps: every tap of the runner exists, is up and belongs to a bridge.
+# taps: every tap of the runner exists, is up and belongs to a bridge, but for those
+# that worked without one before.
 taps() {
     for tap in $(p taps); do
-        flags=$(cat "/sys/class/net/$tap/flags" 2>/dev/null) || return 1
-        [ $((flags & 1)) = 1 ] && [ -e "/sys/class/net/$tap/master" ] || return 1
+        is_up "$tap" && [ -e "/sys/class/net/$tap/master" ] || return 1
     done
+    for tap in $(p routed); do is_up "$tap" || return 1; done
 }
+is_up() { flags=$(cat "/sys/class/net/$1/flags" 2>/dev/null) && [ $((flags & 1)) = 1 ]; }
 
 # verdict: waits for the laptop. Without one, the deadline decides.
 verdict() {

@@ -31,7 +31,6 @@ fn guest() -> Wanted {
 fn what_follows_from_the_configuration() {
     insta::assert_snapshot!(planned(&guest(), serde_json::json!({})), @r#"
     ping hypervisor {"ping":{"host":"10.0.0.2"}} Ok 30s strict=false derived=true
-    ping-2 hypervisor {"ping":{"host":"2001:db8::2"}} Ok 30s strict=false derived=true
     ssh hypervisor {"tcp":{"host":"10.0.0.2","port":22}} Ok 30s strict=false derived=true
     "#);
     let said = serde_json::json!({ "address": "vm1.lan", "guest": { "port": 2222 }, "within": 5 });
@@ -44,7 +43,7 @@ fn what_follows_from_the_configuration() {
 
 #[test]
 fn what_is_declared() {
-    let checks = serde_json::json!({ "within": 9, "checks": {
+    let checks = serde_json::json!({ "within": 9, "guest": { "user": "admin" }, "checks": {
         "a-jail": { "tcp": "[2001:db8::1]:22", "from": ["vm"], "expect": "refused", "strict": true },
         "app": { "exec": ["systemctl", "is-active", "app"], "from": ["vm"], "within": 60 },
         "dns": { "dns": "example.org" },
@@ -53,7 +52,6 @@ fn what_is_declared() {
     } });
     insta::assert_snapshot!(planned(&Wanted { sshd: false, ..guest() }, checks), @r#"
     ping hypervisor {"ping":{"host":"10.0.0.2"}} Ok 9s strict=false derived=true
-    ping-2 hypervisor {"ping":{"host":"2001:db8::2"}} Ok 9s strict=false derived=true
     app vm {"exec":{"argv":["systemctl","is-active","app"]}} Ok 60s strict=false derived=false
     dns hypervisor {"dns":{"name":"example.org"}} Ok 9s strict=false derived=false
     out laptop {"ping":{"host":"1.1.1.1"}} Ok 9s strict=false derived=false
@@ -101,10 +99,13 @@ fn what_is_refused() {
     .collect();
     let with = |settings| planned(&vm("vm1"), settings);
     all.push(with(serde_json::json!({ "checks": { "ssh": { "ping": "a" } } })));
-    all.push(with(serde_json::json!({ "checks": { "ping-2": { "ping": "a" } } })));
     all.push(with(serde_json::json!({ "checks": { "a b": { "ping": "a" } } })));
     let vsock = serde_json::json!({ "guest": { "via": "vsock" }, "checks": { "x": { "ping": "a", "from": ["vm"] } } });
     all.push(with(vsock.clone()));
+    let cloud = Wanted { cid: Some(3), hypervisor: Some("cloud-hypervisor".into()), ..vm("vm1") };
+    all.push(planned(&cloud, vsock.clone()));
+    let unknown = Wanted { sshd: true, ..vm("vm1") };
+    all.push(planned(&unknown, serde_json::json!({ "checks": { "x": { "ping": "a", "from": ["vm"] } } })));
     insta::assert_snapshot!(all.join("\n"), @r#"
     check "web" of vm1: it has no probe | give it one of http, tcp, ping, dns, exec
     check "web" of vm1: it has more than one probe: http, tcp | make each one a check of its own
@@ -132,11 +133,12 @@ fn what_is_refused() {
     check "web" of vm1: a program cannot be expected to be refused | expect = "refused" is for http, tcp, ping and dns
     check "web" of vm1: within is 0 | it must be from 1 to 3600 seconds
     check "web" of vm1: from is empty | it must name "laptop", "hypervisor" or "vm"
-    check "web" of vm1: it is to run inside the VM, but no address of the VM is known | set vms.vm1.address, or vms.vm1.guest.via = "vsock"
+    check "web" of vm1: it is to run inside the VM, but its configuration enables no sshd | enable services.openssh in it, or say how to get in: vms.vm1.guest
     check "ssh" of vm1: deployvm derives a check of that name itself | choose another name; `ping` and `ssh` are taken
-    check "ping-2" of vm1: deployvm derives a check of that name itself | choose another name; `ping` and `ssh` are taken
     check "a b" of vm1: "a b" is not a valid name: only ASCII letters, digits, '-', '_' and '.' are allowed | choose another name
-    check "x" of vm1: it is to run inside the VM over vsock, but the VM has no vsock CID | set microvm.vsock.cid in the configuration of vm1
+    check "x" of vm1: it is to run inside the VM, but it has no vsock CID, and vsock is the way in | set microvm.vsock.cid in the configuration of vm1
+    check "x" of vm1: it is to run inside the VM, but cloud-hypervisor gives the hypervisor no vsock device to reach it through | set vms.vm1.guest.via to "hypervisor" or "laptop"
+    check "x" of vm1: it is to run inside the VM, but no address of the VM is known | set vms.vm1.address, or vms.vm1.guest.via = "vsock"
     "#);
     assert!(planned(&Wanted { cid: Some(3), ..vm("vm1") }, vsock).starts_with("x vm "));
 }

@@ -46,7 +46,12 @@ impl Host {
     /// # Errors
     /// Exit 11 when the script could not run or its answer is not whole.
     pub async fn script(&self, script: Script, args: &[String]) -> Result<Reply> {
-        let output = process::run(&self.command().stdin(script.input(args)?)).await?;
+        let input = script.input(args)?;
+        let argv = match self {
+            Self::Local => script::here(&input),
+            Self::Ssh(_) => self.command().stdin(input),
+        };
+        let output = process::run(&argv).await?;
         reply(script, &output, Reply::parse(&output.stdout))
     }
 
@@ -78,7 +83,12 @@ impl Host {
         args: &[String],
         on_line: impl FnMut(&str) -> bool,
     ) -> Result<Reply> {
-        let output = process::sift(&self.command().stdin(script.input(args)?), on_line, |_| true).await?;
+        let input = script.input(args)?;
+        let argv = match self {
+            Self::Local => script::here(&input),
+            Self::Ssh(_) => self.command().stdin(input),
+        };
+        let output = process::sift(&argv, on_line, |_| true).await?;
         reply(script, &output, Reply::parse_followed(&output.stdout))
     }
 
@@ -103,11 +113,12 @@ impl Host {
     /// # Errors
     /// As for [`Host::script`].
     pub async fn script_fresh(&self, script: Script, args: &[String]) -> Result<Reply> {
+        let input = script.input(args)?;
         let argv = match self {
-            Self::Local => local_command(),
-            Self::Ssh(ssh) => ssh.fresh_command(script::COMMAND),
+            Self::Local => script::here(&input),
+            Self::Ssh(ssh) => ssh.fresh_command(script::COMMAND).stdin(input),
         };
-        let output = process::run(&argv.stdin(script.input(args)?)).await?;
+        let output = process::run(&argv).await?;
         reply(script, &output, Reply::parse(&output.stdout))
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 pub use super::guest::{Way, vsock_program, way};
-use super::script::{NEEDS, Reply};
+use super::script::{self, NEEDS, Reply};
 use super::{Host, guest, process};
 use crate::error::Result;
 use crate::model::argv::Output;
@@ -34,18 +34,18 @@ const WORDS: [&str; 11] = [
 /// Asks once, from where the check is to run. The answer is one of the words
 /// of `probe.sh`, or, where it could not even be started, of [`guest::trouble`].
 pub async fn ask(check: &Check, way: &Way) -> String {
-    let command = match check.from {
-        From::Vm => way.command(),
-        From::Hypervisor => Some(way.hypervisor.clone()),
-        From::Laptop => Some(Host::Local.command()),
-    };
-    let Some(command) = command else { return "no-way-in".to_owned() };
     let mut input = Vec::new();
     for value in [PROBE, "probe"].into_iter().chain(words(&check.probe).iter().map(String::as_str)) {
         input.extend_from_slice(value.as_bytes());
         input.push(0);
     }
-    match tokio::time::timeout(LONGEST, process::run(&command.stdin(input))).await {
+    let argv = match check.from {
+        From::Vm => way.command().map(|command| command.stdin(input)),
+        From::Hypervisor => Some(way.hypervisor.clone().stdin(input)),
+        From::Laptop => Some(script::here(&input)),
+    };
+    let Some(argv) = argv else { return "no-way-in".to_owned() };
+    match tokio::time::timeout(LONGEST, process::run(&argv)).await {
         Ok(Ok(output)) => answer(check.from, &output),
         _ => if check.from == From::Vm { "ssh-unreachable" } else { "broken" }.to_owned(),
     }

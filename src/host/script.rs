@@ -8,6 +8,7 @@
 //! banners of login shells and torn output are noticed.
 
 use crate::error::{Aftermath, Failure, Result};
+use crate::model::argv::Argv;
 
 /// What the remote login shell is asked to run. `-x` together with `-n` makes xargs
 /// refuse too much input instead of starting sh twice, the second time with a value
@@ -136,6 +137,13 @@ impl Script {
     }
 }
 
+/// What the input of [`COMMAND`] asks for, on this machine: without xargs, because that
+/// of macOS drops empty values in spite of `-0`, and the next one takes their place.
+pub fn here(input: &[u8]) -> Argv {
+    let ended = input.strip_suffix(&[0]).unwrap_or(input);
+    Argv::new("sh").arg("-c").args(ended.split(|b| *b == 0).map(text))
+}
+
 /// What a script answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reply {
@@ -212,6 +220,15 @@ mod tests {
                 .unwrap();
         assert_eq!(reply.lines, ["step locked ", "step x"]);
         assert_eq!((reply.code, reply.fields), (66, vec!["out".to_owned()]));
+    }
+
+    #[test]
+    fn empty_values_stay_where_they_are() {
+        let args = ["", "a b", ""].map(str::to_owned);
+        let argv = here(&UNPEND.input(&args).unwrap());
+        assert_eq!((argv.program.as_str(), argv.args[0].as_str()), ("sh", "-c"));
+        assert!(argv.args[1].starts_with("# prelude.sh"));
+        assert_eq!(argv.args[2..], ["unpend", "4", "", "a b", "", INPUT_END]);
     }
 
     #[test]

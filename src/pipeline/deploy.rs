@@ -214,7 +214,7 @@ async fn judge_it(
                 // It waits in vain, and undoes.
                 events.send(Event::Warning { message: format!("{}: {}", movement.vm, failure.message) });
             }
-            if judge::has(movement, Expect::Refused) {
+            if movement.expects_elsewhere(Expect::Refused) {
                 if !reached(&mut progress, Progress::Positive).await {
                     return None;
                 }

@@ -7,11 +7,15 @@ use super::*;
 use crate::model::check::Expect;
 
 fn asked(probe: Probe) -> String {
+    asked_for(probe, Expect::Ok)
+}
+
+fn asked_for(probe: Probe, expect: Expect) -> String {
     let check = Check {
         name: "x".into(),
         from: From::Laptop,
         probe,
-        expect: Expect::Ok,
+        expect,
         within: 1,
         strict: false,
         derived: false,
@@ -69,6 +73,9 @@ fn http_in_all_its_ways() {
     assert_eq!(http(nobody(), "http", None, None), "refused");
     // Who accepts a connection has not refused it.
     assert_eq!(http(server(b""), "http", None, None), "no-reply");
+    let cut = b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\nvm1";
+    assert_eq!(http(server(cut), "http", None, None), "bad-reply");
+    assert_eq!(http(server(cut), "http", Some(204), None), "wrong-status");
     assert_eq!(http(good, "https", None, None), "bad-reply");
     assert_eq!(http(silent(), "https", None, None), "no-reply");
     assert_eq!(http(server(b"SSH-2.0-x\r\n"), "http", None, None), "bad-reply");
@@ -85,6 +92,17 @@ fn tcp_in_all_its_ways() {
     assert_eq!(tcp("127.0.0.1", nobody()), "refused");
     // A name that has the word in it, and a resolver that knows nothing.
     assert_eq!(tcp("refused.invalid", 22), "unresolved");
+}
+
+#[test]
+fn what_must_be_refused_is_asked_thrice() {
+    let began = std::time::Instant::now();
+    let tcp = |port| asked_for(Probe::Tcp { host: "127.0.0.1".into(), port }, Expect::Refused);
+    assert_eq!(tcp(server(b"")), "ok");
+    assert!(began.elapsed().as_secs() < 3, "one answer is enough");
+    let began = std::time::Instant::now();
+    assert_eq!(tcp(nobody()), "refused");
+    assert!(began.elapsed().as_secs() >= 3);
 }
 
 #[test]

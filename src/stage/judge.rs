@@ -53,7 +53,9 @@ pub async fn before(movement: &Move, way: &Way) -> Before {
     }
     let turn = Arc::new(Turn::default());
     let ask = |check: Check, way: Way, turn: Arc<Turn>| async move {
-        let found = turn.ask(&check, &way).await;
+        // Once is enough to know.
+        let once = Check { expect: Expect::Ok, ..check.clone() };
+        let found = turn.ask(&once, &way).await;
         Some(holds(&check, &found))
     };
     together(checks, |check| ask(check, way.clone(), turn.clone()), |_, _| ()).await
@@ -178,16 +180,10 @@ impl Turn {
     async fn attempt(&self, check: &Check, way: &Way) -> CheckResult {
         let began = clock::moment();
         let mut pause = Duration::from_millis(100);
-        let mut held = 0;
         let (ok, found) = loop {
             let found = self.ask(check, way).await;
             if holds(check, &found) {
-                held += 1;
-                if check.expect == Expect::Ok || held == 3 {
-                    break (true, found);
-                }
-                tokio::time::sleep(Duration::from_millis(1500)).await;
-                continue;
+                break (true, found);
             }
             let late = began.elapsed() >= Duration::from_secs(u64::from(check.within));
             if late || check.expect == Expect::Refused || self.over.load(Ordering::Relaxed) {
@@ -207,8 +203,8 @@ impl Turn {
     }
 }
 
-/// One check to its end: retried with growing pauses, or, for `refused`, three times
-/// over three seconds.
+/// One check to its end: retried with growing pauses, but not where a refusal is
+/// expected, which must hold at once and three times.
 pub async fn attempt(check: &Check, way: &Way) -> CheckResult {
     Turn::default().attempt(check, way).await
 }
@@ -216,10 +212,9 @@ pub async fn attempt(check: &Check, way: &Way) -> CheckResult {
 /// Seconds that the laptop may need for its own and the guest's checks: all positive
 /// ones at once, then all others at once.
 pub fn seconds(movement: &Move) -> u32 {
-    let longest = u32::try_from(probe::LONGEST.as_secs()).unwrap_or(u32::MAX);
     let positive = elsewhere(movement).filter(|c| c.expect == Expect::Ok).map(|c| c.within).max();
-    let refused = has(movement, Expect::Refused).then_some(3 + longest);
-    positive.map_or(0, |within| within + longest) + refused.unwrap_or(0)
+    let refused = if has(movement, Expect::Refused) { probe::LONGEST } else { 0 };
+    positive.map_or(0, |within| within + probe::LONGEST) + refused
 }
 
 fn holds(check: &Check, found: &str) -> bool {

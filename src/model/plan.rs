@@ -112,10 +112,10 @@ impl Move {
     }
 
     /// Seconds that they may take: all positive ones at once, then all others at once.
-    /// `longest` is what one answer may take.
+    /// `longest` is what one of them may take to the end.
     pub fn laptop_seconds(&self, longest: u32) -> u32 {
         let positive = self.elsewhere().filter(|c| c.expect == Expect::Ok).map(|c| c.within).max();
-        let refused = if self.expects_elsewhere(Expect::Refused) { 3 + longest } else { 0 };
+        let refused = if self.expects_elsewhere(Expect::Refused) { longest } else { 0 };
         positive.map_or(0, |within| within + longest) + refused
     }
 

@@ -53,7 +53,9 @@ pub async fn before(movement: &Move, way: &Way) -> Before {
     }
     let turn = Arc::new(Turn::default());
     let ask = |check: Check, way: Way, turn: Arc<Turn>| async move {
-        let found = turn.ask(&check, &way).await;
+        // Once is enough to know.
+        let once = Check { expect: Expect::Ok, ..check.clone() };
+        let found = turn.ask(&once, &way).await;
         Some(holds(&check, &found))
     };
     together(checks, |check| ask(check, way.clone(), turn.clone()), |_, _| ()).await
@@ -197,16 +199,10 @@ impl Turn {
     async fn attempt(&self, check: &Check, way: &Way) -> CheckResult {
         let began = clock::moment();
         let mut pause = Duration::from_millis(100);
-        let mut held = 0;
         let (ok, found) = loop {
             let found = self.ask(check, way).await;
             if holds(check, &found) {
-                held += 1;
-                if check.expect == Expect::Ok || held == 3 {
-                    break (true, found);
-                }
-                tokio::time::sleep(Duration::from_millis(1500)).await;
-                continue;
+                break (true, found);
             }
             let late = began.elapsed() >= Duration::from_secs(u64::from(check.within));
             if late || check.expect == Expect::Refused || self.over.load(Ordering::Relaxed) {
@@ -226,8 +222,8 @@ impl Turn {
     }
 }
 
-/// One check to its end: retried with growing pauses, or, for `refused`, three times
-/// over three seconds.
+/// One check to its end: retried with growing pauses, but not where a refusal is
+/// expected, which must hold at once and three times.
 pub async fn attempt(check: &Check, way: &Way) -> CheckResult {
     Turn::default().attempt(check, way).await
 }

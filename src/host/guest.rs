@@ -124,6 +124,8 @@ pub fn trouble(output: &Output) -> &'static str {
         ("Permission denied", "ssh-denied"),
         ("Too many authentication failures", "ssh-denied"),
         ("Connection refused", "ssh-refused"),
+        // All that a hypervisor says of a guest that it cannot reach.
+        ("open refused by peer", "ssh-refused"),
         ("timed out", "ssh-unreachable"),
         ("No route to host", "ssh-unreachable"),
         ("Network is unreachable", "ssh-unreachable"),
@@ -169,10 +171,7 @@ mod tests {
             ssh(255, "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed."),
             "host-key-changed"
         );
-        assert_eq!(
-            ssh(255, "channel 0: open failed: connect failed: Connection refused\nstdio forwarding failed"),
-            "ssh-refused"
-        );
+        assert_eq!(ssh(255, "Stdio forwarding request failed: Session open refused by peer"), "ssh-refused");
         assert_eq!(
             ssh(255, "ssh: connect to host 10.1.0.2 port 22: Connection timed out"),
             "ssh-unreachable"

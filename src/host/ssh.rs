@@ -96,6 +96,11 @@ impl Ssh {
         argv.args(["--", &self.host]).arg(command)
     }
 
+    /// Asks the master whether it still has a connection.
+    pub fn check(&self) -> Argv {
+        Argv::new("ssh").args(["-S", self.socket.as_str(), "-O", "check", "none"])
+    }
+
     /// A `ProxyCommand` that goes through the open master; ssh fills in `%h` and `%p`.
     /// The socket's path was made by us and has no character that a shell reads.
     pub fn proxy_command(&self) -> String {

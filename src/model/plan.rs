@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Check;
+use super::check::{Check, Expect, From};
 use super::closure::ClosureDiff;
 use super::name::VmName;
 use super::settings::{Deadlines, Guest};
@@ -101,6 +101,24 @@ pub struct Vsock {
 }
 
 impl Move {
+    /// The checks that run on the laptop or in the guest.
+    pub fn elsewhere(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| check.from != From::Hypervisor)
+    }
+
+    /// Whether one of them expects this.
+    pub fn expects_elsewhere(&self, wanted: Expect) -> bool {
+        self.elsewhere().any(|check| check.expect == wanted)
+    }
+
+    /// Seconds that they may take: all positive ones at once, then all others at once.
+    /// `longest` is what one of them may take to the end.
+    pub fn laptop_seconds(&self, longest: u32) -> u32 {
+        let positive = self.elsewhere().filter(|c| c.expect == Expect::Ok).map(|c| c.within).max();
+        let refused = if self.expects_elsewhere(Expect::Refused) { longest } else { 0 };
+        positive.map_or(0, |within| within + longest) + refused
+    }
+
     /// Whether it changes anything.
     pub fn changes(&self) -> bool {
         matches!(self.how, How::Restart | How::Stage | How::Install)

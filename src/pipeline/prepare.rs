@@ -71,7 +71,7 @@ pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> 
     let target = &chosen.target.name;
     let mut draft = decide(target, &ordered.wishes, &observed, &BTreeMap::new(), choices);
     let mut tried: Vec<&mut Move> = draft.moves.iter_mut().filter(|m| m.is_tried()).collect();
-    let places = places::look(&host, &mut tried);
+    let places = context.unless_interrupted(Aftermath::Declined, places::look(&host, &mut tried));
     let runners = workshop.runners(changed(&ordered.wishes, &observed), &observed);
     let (places, runners) = tokio::join!(places, runners);
     let Runners { closures, there } = runners?;

@@ -113,13 +113,6 @@ fn way_into(vm: &Wanted, settings: &VmSettings) -> Result<()> {
     let no_way = |why: &str, help: String| {
         Err(Failure::usage(format!("it is to run inside the VM, but {why}")).help(help))
     };
-    // Who says how to get in knows of a way that the configuration does not show.
-    if !vm.sshd && settings.guest.is_none() {
-        return no_way(
-            "its configuration enables no sshd",
-            format!("enable services.openssh in it, or say how to get in: vms.{name}.guest"),
-        );
-    }
     match settings.guest.as_ref().and_then(|guest| guest.via).unwrap_or_default() {
         Via::Vsock => match (vm.cid, vm.hypervisor.as_deref()) {
             (None, _) => no_way(

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::error::Result;
 use crate::host::probe::{self, Way};
 use crate::host::{Host, clock, script};
-use crate::model::check::{Check, CheckResult, Expect, From};
+use crate::model::check::{Check, CheckResult, Expect};
 use crate::model::event::{Event, Events};
 use crate::model::name::TransactionId;
 use crate::model::plan::Move;
@@ -47,13 +47,15 @@ pub type Before = Vec<Option<bool>>;
 /// Asks the laptop's and the guest's checks once, before anything is touched: for the
 /// excuse of interface.md, and to know what must pass again after an undo.
 pub async fn before(movement: &Move, way: &Way) -> Before {
-    let checks: Vec<&Check> = elsewhere(movement).collect();
+    let checks: Vec<&Check> = movement.elsewhere().collect();
     if !movement.running {
         return checks.iter().map(|_| None).collect();
     }
     let turn = Arc::new(Turn::default());
     let ask = |check: Check, way: Way, turn: Arc<Turn>| async move {
-        let found = turn.ask(&check, &way).await;
+        // Once is enough to know.
+        let once = Check { expect: Expect::Ok, ..check.clone() };
+        let found = turn.ask(&once, &way).await;
         Some(holds(&check, &found))
     };
     together(checks, |check| ask(check, way.clone(), turn.clone()), |_, _| ()).await
@@ -70,7 +72,8 @@ pub async fn checks(
     events: &Events,
     results: &mut Vec<CheckResult>,
 ) {
-    let chosen: Vec<(&Check, bool)> = elsewhere(movement)
+    let chosen: Vec<(&Check, bool)> = movement
+        .elsewhere()
         .enumerate()
         .filter(|(_, check)| check.expect == wanted)
         .map(|(i, check)| (check, check.excusable && before.get(i) == Some(&Some(false))))
@@ -99,7 +102,7 @@ pub async fn checks(
 /// After an undo: the laptop's and the guest's checks that passed before and do not
 /// pass again. The hypervisor has seen to its own.
 pub async fn lost(movement: &Move, way: &Way, before: &Before) -> Vec<CheckResult> {
-    let passed = elsewhere(movement).zip(before).filter(|(_, before)| **before == Some(true));
+    let passed = movement.elsewhere().zip(before).filter(|(_, before)| **before == Some(true));
     let turn = Arc::new(Turn::default());
     let attempt = |check: Check, way: Way, turn: Arc<Turn>| async move { turn.attempt(&check, &way).await };
     let results = together(
@@ -141,15 +144,6 @@ fn not_run(check: &Check) -> CheckResult {
 /// Whether a result lets a deployment stand.
 pub fn is_good(result: &CheckResult) -> bool {
     result.ok || result.note.as_deref() == Some("failing-before")
-}
-
-/// Whether the laptop or the guest has a check that expects this.
-pub fn has(movement: &Move, wanted: Expect) -> bool {
-    elsewhere(movement).any(|check| check.expect == wanted)
-}
-
-fn elsewhere(movement: &Move) -> impl Iterator<Item = &Check> {
-    movement.checks.iter().filter(|c| c.from != From::Hypervisor)
 }
 
 /// Works on all checks at the same time, tells of each that ends, and returns what came
@@ -205,16 +199,10 @@ impl Turn {
     async fn attempt(&self, check: &Check, way: &Way) -> CheckResult {
         let began = clock::moment();
         let mut pause = Duration::from_millis(100);
-        let mut held = 0;
         let (ok, found) = loop {
             let found = self.ask(check, way).await;
             if holds(check, &found) {
-                held += 1;
-                if check.expect == Expect::Ok || held == 3 {
-                    break (true, found);
-                }
-                tokio::time::sleep(Duration::from_millis(1500)).await;
-                continue;
+                break (true, found);
             }
             let late = began.elapsed() >= Duration::from_secs(u64::from(check.within));
             if late || check.expect == Expect::Refused || self.over.load(Ordering::Relaxed) {
@@ -234,19 +222,10 @@ impl Turn {
     }
 }
 
-/// One check to its end: retried with growing pauses, or, for `refused`, three times
-/// over three seconds.
+/// One check to its end: retried with growing pauses, but not where a refusal is
+/// expected, which must hold at once and three times.
 pub async fn attempt(check: &Check, way: &Way) -> CheckResult {
     Turn::default().attempt(check, way).await
-}
-
-/// Seconds that the laptop may need for its own and the guest's checks: all positive
-/// ones at once, then all others at once.
-pub fn seconds(movement: &Move) -> u32 {
-    let longest = u32::try_from(probe::LONGEST.as_secs()).unwrap_or(u32::MAX);
-    let positive = elsewhere(movement).filter(|c| c.expect == Expect::Ok).map(|c| c.within).max();
-    let refused = has(movement, Expect::Refused).then_some(3 + longest);
-    positive.map_or(0, |within| within + longest) + refused.unwrap_or(0)
 }
 
 fn holds(check: &Check, found: &str) -> bool {

@@ -3,8 +3,6 @@
 //! refused here, never skipped. Of a VM that does not run, nothing can be known: its
 //! checks fail later, if they must, and say why.
 
-use std::collections::BTreeSet;
-
 use tokio::task::JoinSet;
 
 use crate::error::{Failure, Result};
@@ -93,53 +91,54 @@ async fn at(place: From, host: &Host, moves: &[&Move]) -> Result<()> {
 /// then nothing can be known, and the deployment may well be what mends it.
 async fn inside(movement: &Move, way: &Way) -> Result<Option<String>> {
     let checks: Vec<&Check> = of(movement, From::Vm).collect();
-    let Some(first) = checks.first().filter(|_| movement.running) else { return Ok(None) };
+    let Some(first) = checks.first() else { return Ok(None) };
     let vm = &movement.vm;
-    // What the new generation brings is not there yet.
-    let later = "or deploy what it needs first, without this check";
-    match missing_inside(way, &checks).await {
-        Ok(missing) => {
-            for (check, program) in checks.iter().zip(missing) {
-                if let Some(program) = program {
-                    return Err(refused(
-                        check,
-                        movement,
-                        &format!("is to run inside the VM, which has no {program}"),
-                    )
-                    .help(format!("add {program} to the configuration of {vm}; {later}")));
-                }
-            }
-            Ok(None)
-        }
-        // Its sshd may come with the new generation, whose configuration has one.
-        Err(why @ ("ssh-unreachable" | "ssh-refused")) if why != "ssh-refused" || enables_sshd(movement) => {
-            Ok(Some(format!(
-                "{vm} as it runs now lets nobody in to check anything ({why}); the new generation must"
-            )))
-        }
-        Err(why) => {
-            let known = way.ssh.last().cloned().unwrap_or_default();
-            let help = match why {
-                "host-key-unknown" => format!("put the guest's host key into known_hosts, under {known}"),
-                "host-key-changed" => {
-                    format!("find out why; if the guest was made anew: ssh-keygen -R {known}")
-                }
-                "ssh-denied" => {
-                    format!("let your key in, or say who to log in as: vms.{vm}.guest.user; {later}")
-                }
-                _ => format!("say how to get in: vms.{vm}.guest; {later}"),
-            };
-            let what = format!("is to run inside the VM, and there is no way in: {}", guest::sentence(why));
-            Err(refused(first, movement, &what).help(help))
+    let derived = |name: &str| movement.checks.iter().find(|c| c.derived && c.name == name);
+    // It is derived where the wanted configuration has an sshd.
+    let wants_sshd = movement.vsock.is_some() || derived("ssh").is_some();
+    let why = match movement.running {
+        false if wants_sshd => return Ok(None),
+        false => "no-sshd",
+        true => match missing_inside(way, &checks).await {
+            Ok(missing) => return programs(movement, &checks, missing).map(|()| None),
+            Err(why) => why,
+        },
+    };
+    if wants_sshd && why.starts_with("ssh-") && why != "ssh-denied" {
+        let up = match derived("ping") {
+            Some(ping) => probe::ask(ping, way).await == "ok",
+            None => true,
+        };
+        if !up {
+            let text = format!("{vm} does not answer now: whether its checks can run inside it will be seen");
+            return Ok(Some(text));
         }
     }
+    let known = way.ssh.last().cloned().unwrap_or_default();
+    let help = match why {
+        "no-sshd" => format!("enable services.openssh in the configuration of {vm}"),
+        "host-key-unknown" => format!("put the guest's host key into known_hosts, under {known}"),
+        "host-key-changed" => format!("find out why; if the guest was made anew: ssh-keygen -R {known}"),
+        "ssh-denied" => format!("let your key in, or say who to log in as: vms.{vm}.guest.user; {LATER}"),
+        _ => format!("say how to get in: vms.{vm}.guest; {LATER}"),
+    };
+    let sentence = if wants_sshd { guest::sentence(why) } else { "its configuration enables no sshd" };
+    Err(refused(first, movement, &format!("is to run inside the VM, and there is no way in: {sentence}"))
+        .help(help))
 }
 
-/// The derived check says whether the wanted configuration has one.
-fn enables_sshd(movement: &Move) -> bool {
-    let names: BTreeSet<&str> =
-        movement.checks.iter().filter(|c| c.derived).map(|c| c.name.as_str()).collect();
-    names.contains("ssh")
+/// What the new generation brings is not there yet.
+const LATER: &str = "or deploy what it needs first, without this check";
+
+fn programs(movement: &Move, checks: &[&Check], missing: Vec<Option<String>>) -> Result<()> {
+    let vm = &movement.vm;
+    match checks.iter().zip(missing).find_map(|(check, program)| Some((check, program?))) {
+        None => Ok(()),
+        Some((check, program)) => {
+            Err(refused(check, movement, &format!("is to run inside the VM, which has no {program}"))
+                .help(format!("add {program} to the configuration of {vm}; {LATER}")))
+        }
+    }
 }
 
 fn refused(check: &Check, movement: &Move, what: &str) -> Failure {

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::{Copied, judge};
+use super::Copied;
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::script::{self, Reply};
 use crate::host::{Host, identity, probe};
@@ -80,10 +80,10 @@ impl OnTrial {
         let (settle, boot) = (movement.deadlines.settle, movement.deadlines.boot);
         let on = |place: From| movement.checks.iter().filter(move |c| c.from == place);
         // The laptop's checks run while the hypervisor's do; their time may come on top.
-        let verdict = movement.deadlines.verdict + judge::seconds(&movement);
+        let verdict = movement.deadlines.verdict + movement.laptop_seconds(probe::LONGEST);
         // What must be refused is tried last of all: then one waits for the other.
-        let agree =
-            judge::has(&movement, Expect::Ok) && on(From::Hypervisor).any(|c| c.expect == Expect::Refused);
+        let agree = movement.expects_elsewhere(Expect::Ok)
+            && on(From::Hypervisor).any(|c| c.expect == Expect::Refused);
         let awaited = on(From::Hypervisor).position(|c| c.derived && matches!(c.probe, Probe::Ping { .. }));
         let checks: u32 = on(From::Hypervisor).map(|c| c.within).sum();
         let how = if movement.how == How::Stage { "stage" } else { "restart" };

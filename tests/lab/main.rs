@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests, too")]
 
 mod back;
+mod build_on;
 mod choices;
 mod connection;
 mod failing;

@@ -69,6 +69,7 @@ unlink_vm() {
 run_verb() {
     mkdir -p "$dir/before" "$dir/result" || { refuse state-not-writable; exit 0; }
     keep began "$(now)"
+    keep boot "$(boot_id)"
     step locked
     here=$(readlink -- "$vmdir/current") || here=
     [ "$here" = "$(p expect)" ] || { refuse plan-outdated; exit 0; }
@@ -106,8 +107,9 @@ take_over() {
 
 case $mode in
 run)
-    flock -n 8 || exit 75
-    lock_vm 0 || { refuse locked; exit 0; }
+    flock -w 60 8 || exit 75
+    if [ -e "$dir/outcome" ]; then exit 0; fi
+    lock_vm 2 || { refuse locked; exit 0; }
     run_verb
     ;;
 stopped | close)

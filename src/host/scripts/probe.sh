@@ -79,18 +79,22 @@ http)
     said=$(curl -q -s -S -o "$work/page" --noproxy '*' --proto =http,https --connect-timeout 2 --max-time 5 \
         --max-filesize 4194304 -w '%{http_code} %{time_namelookup} %{time_connect}' -- "$target" 2>"$work/error")
     RC=$? code=${said%% *} LOOKUP=${said#* } CONNECT=${said##* } LOOKUP=${LOOKUP% *}
-    # curl counts a connection only when TLS is there, too.
-    case $RC:$target in
-    28:https://*)
-        if zero "$CONNECT"; then knock "$(place "$target")"; fi
-        # Doubt is no refusal: it may be a curl that cannot knock.
-        case $RC in 7 | 28) ;; *) say no-reply ;; esac
+    # Who breaks off in the middle of an answer has answered.
+    case $RC:$code in
+    0:* | *:[1-5]??)
+        if [ -n "$status" ]; then wanted=$status; else wanted='2??'; fi
+        # shellcheck disable=SC2254 # a pattern on purpose: digits and question marks only
+        case $code in $wanted) ;; *) say wrong-status ;; esac
+        [ $RC = 0 ] || say bad-reply
         ;;
+    28:*)
+        # Of https, curl counts a connection only when TLS is there, too.
+        case $target in https://*) if zero "$CONNECT"; then knock "$(place "$target")"; fi ;; esac
+        # Doubt is no refusal: it may be a curl that cannot knock.
+        case $RC in 7 | 28) word $RC '' "$LOOKUP" "$CONNECT" ;; *) say no-reply ;; esac
+        ;;
+    *) word $RC "$(cat "$work/error")" "$LOOKUP" "$CONNECT" ;;
     esac
-    [ $RC = 0 ] || word $RC "$(cat "$work/error")" "$LOOKUP" "$CONNECT"
-    if [ -n "$status" ]; then wanted=$status; else wanted=2??; fi
-    # shellcheck disable=SC2254 # a pattern on purpose: digits and question marks only
-    case $code in $wanted) ;; *) say wrong-status ;; esac
     if [ -n "$body" ] && ! grep -qE -e "$body" "$work/page"; then say wrong-body; fi
     say ok
     ;;

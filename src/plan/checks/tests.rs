@@ -43,7 +43,7 @@ fn what_follows_from_the_configuration() {
 
 #[test]
 fn what_is_declared() {
-    let checks = serde_json::json!({ "within": 9, "guest": { "user": "admin" }, "checks": {
+    let checks = serde_json::json!({ "within": 9, "checks": {
         "a-jail": { "tcp": "[2001:db8::1]:22", "from": ["vm"], "expect": "refused", "strict": true },
         "app": { "exec": ["systemctl", "is-active", "app"], "from": ["vm"], "within": 60 },
         "dns": { "dns": "example.org" },
@@ -104,8 +104,6 @@ fn what_is_refused() {
     all.push(with(vsock.clone()));
     let cloud = Wanted { cid: Some(3), hypervisor: Some("cloud-hypervisor".into()), ..vm("vm1") };
     all.push(planned(&cloud, vsock.clone()));
-    let unknown = Wanted { sshd: true, ..vm("vm1") };
-    all.push(planned(&unknown, serde_json::json!({ "checks": { "x": { "ping": "a", "from": ["vm"] } } })));
     insta::assert_snapshot!(all.join("\n"), @r#"
     check "web" of vm1: it has no probe | give it one of http, tcp, ping, dns, exec
     check "web" of vm1: it has more than one probe: http, tcp | make each one a check of its own
@@ -133,12 +131,11 @@ fn what_is_refused() {
     check "web" of vm1: a program cannot be expected to be refused | expect = "refused" is for http, tcp, ping and dns
     check "web" of vm1: within is 0 | it must be from 1 to 3600 seconds
     check "web" of vm1: from is empty | it must name "laptop", "hypervisor" or "vm"
-    check "web" of vm1: it is to run inside the VM, but its configuration enables no sshd | enable services.openssh in it, or say how to get in: vms.vm1.guest
+    check "web" of vm1: it is to run inside the VM, but no address of the VM is known | set vms.vm1.address, or vms.vm1.guest.via = "vsock"
     check "ssh" of vm1: deployvm derives a check of that name itself | choose another name; `ping` and `ssh` are taken
     check "a b" of vm1: "a b" is not a valid name: only ASCII letters, digits, '-', '_' and '.' are allowed | choose another name
     check "x" of vm1: it is to run inside the VM, but it has no vsock CID, and vsock is the way in | set microvm.vsock.cid in the configuration of vm1
     check "x" of vm1: it is to run inside the VM, but cloud-hypervisor gives the hypervisor no vsock device to reach it through | set vms.vm1.guest.via to "hypervisor" or "laptop"
-    check "x" of vm1: it is to run inside the VM, but no address of the VM is known | set vms.vm1.address, or vms.vm1.guest.via = "vsock"
     "#);
     assert!(planned(&Wanted { cid: Some(3), ..vm("vm1") }, vsock).starts_with("x vm "));
 }

@@ -32,7 +32,13 @@ pub async fn build(
         }
         line != "beat" && !line.starts_with("@nix ")
     };
-    let reply = host.sift(script::BUILD, &args, listen).await.map_err(|f| f.after(Aftermath::StoreOnly))?;
+    let reply = host.sift(script::BUILD, &args, listen).await.map_err(|failure| {
+        if failure.aftermath != Aftermath::Unreachable {
+            return failure.sent();
+        }
+        Failure::new(Aftermath::StoreOnly, "the connection was lost while the hypervisor was building")
+            .help("it stops a build that nobody listens to; try again: what is built already stays built")
+    })?;
     let words = words(host);
     let failure = match (reply.code, watch.why()) {
         (0, _) => return Ok(()),

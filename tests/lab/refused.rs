@@ -49,6 +49,15 @@ fn a_flake_that_is_wrong() {
     assert!(plan["broken"][0]["error"].to_string().contains("deliberately broken"), "{plan}");
     let error = &planned.events("error")[0];
     assert_eq!((&error["exit"], error["help"].as_str().unwrap().contains("vm1 vm2 vm4")), (&10.into(), true));
+    // Alone, it is told as well.
+    let alone = lab.push(&["vm3"]);
+    assert_eq!(
+        (alone.0.code, alone.events("plan").len(), alone.events("error").len()),
+        (10, 1, 1),
+        "{}",
+        alone.0
+    );
+    assert_eq!(alone.events("plan")[0]["broken"][0]["vm"], "vm3", "{}", alone.0);
 
     // One does not build: the last lines of its log.
     lab.edit_vm("vm3", r#"fault = "build";"#);

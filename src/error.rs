@@ -67,6 +67,8 @@ pub struct Failure {
     pub output: Vec<String>,
     /// What to do or type next.
     pub help: Option<String>,
+    /// Whether something was sent to the hypervisor's store before it happened.
+    pub sent: bool,
 }
 
 /// The result of everything that can fail in front of a user.
@@ -75,7 +77,7 @@ pub type Result<T> = std::result::Result<T, Failure>;
 impl Failure {
     /// A failure without output and help.
     pub fn new(aftermath: Aftermath, message: impl Into<String>) -> Self {
-        Self { message: message.into(), aftermath, output: Vec::new(), help: None }
+        Self { message: message.into(), aftermath, output: Vec::new(), help: None, sent: false }
     }
 
     /// Wrong usage, settings or inventory.
@@ -101,6 +103,23 @@ impl Failure {
     pub fn output(mut self, text: &str) -> Self {
         self.output = last_lines(text, 30);
         self
+    }
+
+    /// Says that the hypervisor's store was touched before.
+    #[must_use]
+    pub fn sent(mut self) -> Self {
+        self.sent = true;
+        self
+    }
+
+    /// What state things are in, in words; `None` where that goes without saying.
+    pub fn state(&self) -> Option<&'static str> {
+        match self.aftermath {
+            Aftermath::NotBuilt | Aftermath::Unreachable | Aftermath::Refused if self.sent => {
+                Some("no VM was touched; derivations were sent to the hypervisor's store")
+            }
+            other => other.state(),
+        }
     }
 
     /// The same failure with another aftermath.
@@ -156,7 +175,7 @@ impl std::error::Error for Failure {}
 impl miette::Diagnostic for Failure {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let mut text = String::new();
-        if let Some(state) = self.aftermath.state() {
+        if let Some(state) = self.state() {
             text.push_str("state: ");
             text.push_str(state);
         }

@@ -52,7 +52,7 @@ fn version() {
 
 #[test]
 fn help() {
-    insta::assert_snapshot!(place(&[]).run(&["--help"], &[]), @r"
+    insta::assert_snapshot!(place(&[]).run(&["--help"], &[]), @"
     exit 0
     --- stdout
     Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the previous generation
@@ -61,7 +61,22 @@ fn help() {
     Usage: deployvm [OPTIONS] <COMMAND>
 
     Commands:
-      config  Show each setting and the layer that it came from
+      push         Build, show the plan, ask, copy, switch, check, and roll back what fails
+      plan         Print what push would do, changing nothing
+      diff         Compare the closure of what runs with what the flake wants
+      status       Show what each VM should run, has staged, has booted and really runs
+      check        Run the checks alone
+      generations  List the generations of a VM on the hypervisor
+      rollback     Go back to the previous generation, or a given one
+      history      Show the ledger: who deployed what, when, and how it ended
+      start        Start VMs through systemd and verify that they run
+      stop         Stop VMs through systemd and verify that they are down
+      restart      Restart VMs through systemd and verify that they run
+      retire       Stop and unlink a VM that the flake no longer has, keeping its volumes
+      pin          Keep a generation from prune
+      unpin        Let prune have a generation again
+      config       Show each setting and the layer that it came from
+      completions  Print completions for a shell
 
     Options:
       -h, --help     Print help

@@ -4,7 +4,9 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use super::{config, push};
+use super::{
+    check, completions, config, diff, generations, history, pin, plan, push, retire, rollback, status, unit,
+};
 
 /// Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the
 /// previous generation back when something is wrong.
@@ -28,7 +30,21 @@ pub struct Cli {
 #[expect(missing_docs, reason = "the doc comment of each Args is its help text; one here would replace it")]
 pub enum Command {
     Push(push::Args),
+    Plan(plan::Args),
+    Diff(diff::Args),
+    Status(status::Args),
+    Check(check::Args),
+    Generations(generations::Args),
+    Rollback(rollback::Args),
+    History(history::Args),
+    Start(unit::Start),
+    Stop(unit::Stop),
+    Restart(unit::Restart),
+    Retire(retire::Args),
+    Pin(pin::Pin),
+    Unpin(pin::Unpin),
     Config(config::Args),
+    Completions(completions::Args),
 }
 
 // No doc comment: clap would take it for the help text of every command.

@@ -1,6 +1,11 @@
-//! `deployvm diff`: its arguments.
+//! `deployvm diff`: closure diffs by themselves.
 
-use super::args::Selection;
+use super::args::{Global, Selection};
+use super::push::evaluated;
+use super::session::{self, Session};
+use crate::error::{Aftermath, Failure, Result};
+use crate::pipeline::differ;
+use crate::pipeline::prepare::prepare;
 
 /// Compare the closure of what runs with what the flake wants
 ///
@@ -18,4 +23,34 @@ pub struct Args {
     /// Compare to this generation of the VM
     #[arg(long, value_name = "N", requires = "from")]
     pub to: Option<u64>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// None: failures are reported here.
+pub async fn run(global: &Global, args: Args) -> Result<u8> {
+    session::run(global, false, async move |session| work(session, &args).await).await
+}
+
+async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
+    let context = &session.context;
+    if let (Some(from), Some(to)) = (args.from, args.to) {
+        let [vm] = args.selection.vms.as_slice() else {
+            return Err(Failure::usage("generations are those of one VM")
+                .help(format!("name it: deployvm diff VM --from {from} --to {to}")));
+        };
+        let vm = vm.parse().map_err(|e| Failure::usage(format!("{e}")))?;
+        let target = session.target()?;
+        let asking = differ::between(context, &target, &vm, (from, to));
+        let difference = context.unless_interrupted(Aftermath::Declined, asking).await?;
+        session.reporter.differences(&[difference]);
+        return Ok(0);
+    }
+    let intent = session.intent_for(&args.selection, false)?;
+    let prepared = prepare(context, intent).await?;
+    session.reporter.differences(&differ::with_flake(&prepared));
+    let result = evaluated(&prepared.plan).map(|()| 0);
+    prepared.close(context).await;
+    result
 }

@@ -1,6 +1,9 @@
-//! `deployvm history`: its arguments.
+//! `deployvm history`: the ledger.
 
-use super::args::Selection;
+use super::args::{Global, Selection};
+use super::session;
+use crate::error::{Aftermath, Result};
+use crate::pipeline::past;
 
 /// Show the ledger: who deployed what, when, and how it ended
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -8,4 +11,20 @@ pub struct Args {
     /// Which VMs.
     #[command(flatten)]
     pub selection: Selection,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// None: failures are reported here.
+pub async fn run(global: &Global, args: Args) -> Result<u8> {
+    session::run(global, false, async move |session| {
+        let context = &session.context;
+        let (target, tags) = (session.target()?, session.tags()?);
+        let asking = past::history(context, &target, &args.selection.vms, &tags);
+        let entries = context.unless_interrupted(Aftermath::Declined, asking).await?;
+        session.reporter.history(&entries);
+        Ok(0)
+    })
+    .await
 }

@@ -4,6 +4,7 @@
 
 pub mod args;
 pub mod check;
+pub mod completions;
 pub mod config;
 pub mod crash;
 pub mod diff;
@@ -39,6 +40,20 @@ pub async fn run(cli: Cli) -> Result<u8> {
     let Cli { command, global } = cli;
     match command {
         Command::Push(args) => push::run(&global, args).await,
+        Command::Plan(args) => plan::run(&global, args).await,
+        Command::Diff(args) => diff::run(&global, args).await,
+        Command::Status(args) => status::run(&global, args).await,
+        Command::Check(args) => check::run(&global, args).await,
+        Command::Generations(args) => generations::run(&global, args).await,
+        Command::Rollback(args) => rollback::run(&global, args).await,
+        Command::History(args) => history::run(&global, args).await,
+        Command::Start(args) => unit::start(&global, args).await,
+        Command::Stop(args) => unit::stop(&global, args).await,
+        Command::Restart(args) => unit::restart(&global, args).await,
+        Command::Retire(args) => retire::run(&global, args).await,
+        Command::Pin(args) => pin::pin(&global, args).await,
+        Command::Unpin(args) => pin::unpin(&global, args).await,
         Command::Config(args) => config::run(&global, args).await,
+        Command::Completions(args) => completions::run(args),
     }
 }

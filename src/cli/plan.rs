@@ -1,6 +1,11 @@
-//! `deployvm plan`: its arguments.
+//! `deployvm plan`: what `push` would do.
 
-use super::args::Intent;
+use super::args::{Global, Intent};
+use super::push::possible;
+use super::session::{self, Session};
+use crate::error::{Aftermath, Result};
+use crate::model::plan::How;
+use crate::pipeline::prepare::{Prepared, prepare};
 
 /// Print what push would do, changing nothing
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -12,4 +17,38 @@ pub struct Args {
     /// Exit with 3 when there are changes
     #[arg(long)]
     pub exit_code: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// None: failures are reported here.
+pub async fn run(global: &Global, args: Args) -> Result<u8> {
+    session::run(global, false, async move |session| work(session, &args).await).await
+}
+
+async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
+    let context = &session.context;
+    let intent = session.intent(&args.intent, true)?;
+    let prepared = prepare(context, intent).await?;
+    let result = answer(session, args, &prepared);
+    let sent = prepared.there.sent();
+    prepared.close(context).await;
+    result.map_err(|failure| if sent { failure.sent() } else { failure })
+}
+
+fn answer(session: &Session<'_>, args: &Args, prepared: &Prepared) -> Result<u8> {
+    session.reporter.plan(&prepared.plan);
+    possible(&prepared.plan)?;
+    // As push would end: a VM that it refuses to touch, and then whether it has work.
+    let plan = &prepared.plan;
+    let refused = plan.moves.iter().any(|m| matches!(m.how, How::Refuse(_)));
+    let changes = args.exit_code && plan.has_changes();
+    Ok(if refused {
+        Aftermath::Refused.code()
+    } else if changes {
+        3
+    } else {
+        0
+    })
 }

@@ -4,6 +4,7 @@ use super::args::{Global, Intent};
 use super::session::{self, Session};
 use crate::error::{Aftermath, Failure, Result};
 use crate::model::outcome::exit_code;
+use crate::model::plan::Plan;
 use crate::pipeline::prepare::{Prepared, prepare};
 use crate::pipeline::push::{Manner, PassThrough, Site, push};
 use crate::report::Answer;
@@ -43,27 +44,35 @@ pub async fn run(global: &Global, args: Args) -> Result<u8> {
 async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
     let context = &session.context;
     let intent = session.intent(&args.intent, !args.no_checks)?;
-    let prepared = context.unless_interrupted(Aftermath::Declined, prepare(context, intent)).await?;
+    let prepared = prepare(context, intent).await?;
+    let result = obey(session, args, &prepared).await;
+    let sent = prepared.there.sent();
+    prepared.close(context).await;
+    result.map_err(|failure| if sent { failure.sent() } else { failure })
+}
+
+/// From a plan to its end.
+async fn obey(session: &Session<'_>, args: &Args, prepared: &Prepared) -> Result<u8> {
+    let Prepared { plan, inventory, host, chosen, after, there, .. } = prepared;
     if args.dry_run {
-        session.reporter.plan(&prepared.plan);
-        return possible(&prepared);
+        session.reporter.plan(plan);
+        return possible(plan);
     }
-    session.reporter.proposal(&prepared.plan);
-    possible(&prepared)?;
-    if prepared.plan.has_changes() {
-        approved(session, &prepared).await?;
+    session.reporter.proposal(plan);
+    possible(plan)?;
+    if plan.has_changes() {
+        approved(session, &format!("Deploy to {}?", plan.hypervisor)).await?;
     }
-    let Prepared { plan, inventory, host, chosen, after, .. } = prepared;
-    let site = Site { host: &host, address: &chosen.target.address };
+    let site = Site { host, address: &chosen.target.address };
     let manner = Manner {
         keep_failed: args.keep_failed,
         at_once: args.intent.jobs.map_or(1, |jobs| jobs as usize),
         pass: PassThrough { overrides: Vec::new(), options: session.global.options() },
     };
-    let outcomes = push(context, &site, &plan, &after, inventory.flake, &manner).await?;
+    let flake = inventory.flake.clone();
+    let outcomes = push(&session.context, &site, plan, after, flake, there, &manner).await?;
     let exit = exit_code(&outcomes);
     session.reporter.summary(exit, &outcomes);
-    host.close().await;
     Ok(exit)
 }
 
@@ -71,8 +80,20 @@ async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
 ///
 /// # Errors
 /// 10 when a VM does not evaluate, 12 when the hypervisor lacks room or memory.
-pub fn possible(prepared: &Prepared) -> Result<u8> {
-    let plan = &prepared.plan;
+pub fn possible(plan: &Plan) -> Result<u8> {
+    evaluated(plan)?;
+    match plan.impossible.first() {
+        Some(_) => Err(Failure::new(Aftermath::Refused, plan.impossible.join("; "))
+            .help("make room on the hypervisor, or choose fewer VMs")),
+        None => Ok(0),
+    }
+}
+
+/// Refuses a plan of which a VM does not evaluate.
+///
+/// # Errors
+/// 10 when there is one.
+pub fn evaluated(plan: &Plan) -> Result<()> {
     if !plan.broken.is_empty() {
         let names: Vec<&str> = plan.broken.iter().map(|(vm, _)| vm.as_str()).collect();
         let good: Vec<&str> = plan.moves.iter().map(|m| m.vm.as_str()).collect();
@@ -82,24 +103,22 @@ pub fn possible(prepared: &Prepared) -> Result<u8> {
             false => failure.help(format!("to deploy the others: deployvm push {}", good.join(" "))),
         });
     }
-    match plan.impossible.first() {
-        Some(_) => Err(Failure::new(Aftermath::Refused, plan.impossible.join("; "))
-            .help("make room on the hypervisor, or choose fewer VMs")),
-        None => Ok(0),
-    }
+    Ok(())
 }
 
 /// Asks, unless `--yes` was given.
-async fn approved(session: &Session<'_>, prepared: &Prepared) -> Result<()> {
+///
+/// # Errors
+/// 130 when the answer is no, 2 when nobody can be asked.
+pub async fn approved(session: &Session<'_>, question: &str) -> Result<()> {
     if session.global.yes {
         return Ok(());
     }
-    let question = format!("Deploy to {}?", prepared.plan.hypervisor);
-    let answer = session.reporter.confirm(&question);
+    let answer = session.reporter.confirm(question);
     match session.context.unless_interrupted(Aftermath::Declined, async { Ok(answer.await) }).await? {
         Answer::Yes => Ok(()),
         Answer::Declined => Err(Failure::new(Aftermath::Declined, "declined")),
         Answer::Unanswered => Err(Failure::usage("nobody can be asked: there is no terminal and no --yes")
-            .help("say --yes to deploy without being asked; nothing was touched")),
+            .help("say --yes to go on without being asked; nothing was touched")),
     }
 }

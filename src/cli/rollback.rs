@@ -1,4 +1,12 @@
-//! `deployvm rollback`: its arguments.
+//! `deployvm rollback`: back to an earlier generation.
+
+use super::args::Global;
+use super::push::{approved, possible};
+use super::session::{self, Session};
+use crate::error::{Aftermath, Result};
+use crate::model::outcome::exit_code;
+use crate::pipeline::push::{Manner, Site, without_copying};
+use crate::pipeline::rollback::{Prepared, Return, prepare};
 
 /// Go back to the previous generation, or a given one
 ///
@@ -12,4 +20,38 @@ pub struct Args {
     /// The generation to go to [default: the highest verified one below the current]
     #[arg(long, value_name = "N")]
     pub to: Option<u64>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// None: failures are reported here.
+pub async fn run(global: &Global, args: Args) -> Result<u8> {
+    session::run(global, true, async move |session| work(session, args).await).await
+}
+
+async fn work(session: &Session<'_>, args: Args) -> Result<u8> {
+    let context = &session.context;
+    let (settled, target) = (session.settled()?, session.target()?);
+    let address = target.address.clone();
+    let wanted = Return {
+        target,
+        typed: args.vms,
+        tags: session.tags()?,
+        to: args.to,
+        settle: Box::new(|vm, own| settled.vm(vm, Some(own))),
+    };
+    let preparing = prepare(context, &wanted);
+    let Prepared { plan, looked } = context.unless_interrupted(Aftermath::Declined, preparing).await?;
+    session.reporter.proposal(&plan);
+    possible(&plan)?;
+    if plan.has_changes() {
+        approved(session, &format!("Roll back on {}?", plan.hypervisor)).await?;
+    }
+    let site = Site { host: &looked.host, address: &address };
+    let outcomes = without_copying(context, &site, &plan, "rollback", &Manner::default()).await;
+    let exit = exit_code(&outcomes);
+    session.reporter.summary(exit, &outcomes);
+    looked.host.close().await;
+    Ok(exit)
 }

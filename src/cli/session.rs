@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use tokio::sync::watch;
 
-use super::args::{BuildOn, Color, Global, Intent};
+use super::args::{BuildOn, Color, Global, Intent, Selection};
 use super::settings::{Layers, Settled};
 use crate::error::{Aftermath, Failure, Result};
 use crate::model::event::Events;
@@ -109,6 +109,30 @@ impl Session<'_> {
             choices: Choices { no_restart: args.no_restart, start: args.start },
             checks,
         })
+    }
+
+    /// The same for a command that takes nothing but names of VMs.
+    ///
+    /// # Errors
+    /// When a settings layer is not valid (exit 2).
+    pub fn intent_for(&self, selection: &Selection, checks: bool) -> Result<pipeline::Intent<'_>> {
+        self.intent(&Intent { selection: selection.clone(), ..Intent::default() }, checks)
+    }
+
+    /// Whether there is a flake to ask: one was named, or there is one here.
+    ///
+    /// # Errors
+    /// When a layer is not valid (exit 2).
+    pub fn has_flake(&self) -> Result<bool> {
+        Ok(self.global.flake.is_some() || Layers::before_flake(self.global)?.root().is_some())
+    }
+
+    /// Tags from the layers that are known without the flake.
+    ///
+    /// # Errors
+    /// When a layer is not valid (exit 2).
+    pub fn tags(&self) -> Result<BTreeMap<VmName, Vec<Word>>> {
+        Ok(tags(&self.settled()?))
     }
 
     /// The hypervisor of a command that evaluates nothing.

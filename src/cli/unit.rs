@@ -1,4 +1,11 @@
-//! `deployvm start`, `stop` and `restart`: their arguments.
+//! `deployvm start`, `stop` and `restart`.
+
+use super::args::Global;
+use super::session::{self, Session};
+use crate::error::{Aftermath, Result};
+use crate::model::outcome::exit_code;
+pub use crate::pipeline::power::Power;
+use crate::pipeline::power::{Errand, carry_out, prepare};
 
 /// Start VMs through systemd and verify that they run
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -22,4 +29,45 @@ pub struct Restart {
     /// VMs by name, glob ('vm*') or tag (@web)
     #[arg(value_name = "VM", required = true)]
     pub vms: Vec<String>,
+}
+
+/// Starts VMs.
+///
+/// # Errors
+/// None: failures are reported here.
+pub async fn start(global: &Global, args: Start) -> Result<u8> {
+    run(global, Power::Start, args.vms).await
+}
+
+/// Stops VMs.
+///
+/// # Errors
+/// None: failures are reported here.
+pub async fn stop(global: &Global, args: Stop) -> Result<u8> {
+    run(global, Power::Stop, args.vms).await
+}
+
+/// Restarts VMs.
+///
+/// # Errors
+/// None: failures are reported here.
+pub async fn restart(global: &Global, args: Restart) -> Result<u8> {
+    run(global, Power::Restart, args.vms).await
+}
+
+async fn run(global: &Global, power: Power, vms: Vec<String>) -> Result<u8> {
+    session::run(global, true, async move |session| work(session, power, vms).await).await
+}
+
+async fn work(session: &Session<'_>, power: Power, vms: Vec<String>) -> Result<u8> {
+    let context = &session.context;
+    let settled = session.settled()?;
+    let settle = Box::new(|vm: &_, own: &_| settled.vm(vm, Some(own)));
+    let errand = Errand { power, target: session.target()?, typed: vms, tags: session.tags()?, settle };
+    let ready = context.unless_interrupted(Aftermath::Declined, prepare(context, &errand)).await?;
+    let outcomes = carry_out(context, &errand, &ready).await;
+    let exit = exit_code(&outcomes);
+    session.reporter.summary(exit, &outcomes);
+    ready.looked.host.close().await;
+    Ok(exit)
 }

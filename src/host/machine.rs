@@ -9,6 +9,22 @@ pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// This machine's own system in Nix's words, such as `x86_64-linux` or `aarch64-darwin`:
+/// that of this program, without asking Nix.
+pub fn system() -> String {
+    let arch = match std::env::consts::ARCH {
+        "x86" => "i686",
+        "arm" => "armv7l",
+        "powerpc64" if cfg!(target_endian = "little") => "powerpc64le",
+        other => other,
+    };
+    let os = match std::env::consts::OS {
+        "macos" => "darwin",
+        other => other,
+    };
+    format!("{arch}-{os}")
+}
+
 /// The directory that we were started in.
 ///
 /// # Errors
@@ -37,6 +53,15 @@ fn parse_available(meminfo: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn systems_are_in_the_words_of_nix() {
+        let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
+        if (arch, os) == ("x86_64", "linux") {
+            assert_eq!(system(), "x86_64-linux");
+        }
+        assert!(!system().contains("macos") && system().matches('-').count() == 1);
+    }
 
     #[test]
     fn reads_meminfo() {

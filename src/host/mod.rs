@@ -46,16 +46,58 @@ impl Host {
     /// # Errors
     /// Exit 11 when the script could not run or its answer is not whole.
     pub async fn script(&self, script: Script, args: &[String]) -> Result<Reply> {
-        self.follow(script, args, |_| ()).await
+        let input = script.input(args)?;
+        let argv = match self {
+            Self::Local => script::here(&input),
+            Self::Ssh(_) => self.command().stdin(input),
+        };
+        let output = process::run(&argv).await?;
+        reply(script, &output, Reply::parse(&output.stdout))
     }
 
-    /// The same, handing over each line of the answer as it comes.
+    /// The same for a script that first says lines: each is handed over as it comes.
     ///
     /// # Errors
     /// As for [`Host::script`].
-    pub async fn follow(&self, script: Script, args: &[String], on_line: impl FnMut(&str)) -> Result<Reply> {
-        let output = process::watch(&self.command().stdin(script.input(args)?), on_line, |_| ()).await?;
-        reply(script, &output)
+    pub async fn follow(
+        &self,
+        script: Script,
+        args: &[String],
+        mut on_line: impl FnMut(&str),
+    ) -> Result<Reply> {
+        let keep = |line: &str| {
+            on_line(line);
+            true
+        };
+        self.sift(script, args, keep).await
+    }
+
+    /// The same, but lines to which `on_line` says no are not part of the answer: of a
+    /// build log there may be more than is ever kept.
+    ///
+    /// # Errors
+    /// As for [`Host::script`].
+    pub async fn sift(
+        &self,
+        script: Script,
+        args: &[String],
+        on_line: impl FnMut(&str) -> bool,
+    ) -> Result<Reply> {
+        let input = script.input(args)?;
+        let argv = match self {
+            Self::Local => script::here(&input),
+            Self::Ssh(_) => self.command().stdin(input),
+        };
+        let output = process::sift(&argv, on_line, |_| true).await?;
+        reply(script, &output, Reply::parse_followed(&output.stdout))
+    }
+
+    /// Whether the connection is still there.
+    pub async fn is_alive(&self) -> bool {
+        match self {
+            Self::Local => true,
+            Self::Ssh(ssh) => process::run(&ssh.check()).await.is_ok_and(|output| output.ok()),
+        }
     }
 
     /// What starts [`script::COMMAND`] there.
@@ -71,12 +113,13 @@ impl Host {
     /// # Errors
     /// As for [`Host::script`].
     pub async fn script_fresh(&self, script: Script, args: &[String]) -> Result<Reply> {
+        let input = script.input(args)?;
         let argv = match self {
-            Self::Local => local_command(),
-            Self::Ssh(ssh) => ssh.fresh_command(script::COMMAND),
+            Self::Local => script::here(&input),
+            Self::Ssh(ssh) => ssh.fresh_command(script::COMMAND).stdin(input),
         };
-        let output = process::run(&argv.stdin(script.input(args)?)).await?;
-        reply(script, &output)
+        let output = process::run(&argv).await?;
+        reply(script, &output, Reply::parse(&output.stdout))
     }
 
     /// What `nix copy` needs: the store's URL and NIX_SSHOPTS. `None`: the store is ours.
@@ -84,6 +127,14 @@ impl Host {
         match self {
             Self::Local => None,
             Self::Ssh(ssh) => Some(ssh.store()),
+        }
+    }
+
+    /// What a user types to run this command there.
+    pub fn by_hand(&self, command: &str) -> String {
+        match self {
+            Self::Local => command.to_owned(),
+            Self::Ssh(ssh) => ssh.by_hand(command),
         }
     }
 
@@ -100,8 +151,8 @@ fn local_command() -> Argv {
     Argv::new(words.next().unwrap_or_default()).args(words)
 }
 
-fn reply(script: Script, output: &Output) -> Result<Reply> {
-    Reply::parse(&output.stdout).ok_or_else(|| {
+fn reply(script: Script, output: &Output, reply: Option<Reply>) -> Result<Reply> {
+    reply.ok_or_else(|| {
         let mut text = output.errors();
         if text.trim().is_empty() {
             text = output.text();

@@ -30,8 +30,33 @@ pub async fn run(argv: &Argv) -> Result<Output> {
 ///
 /// # Errors
 /// When it cannot be started; a bad exit code is not an error here.
-pub async fn watch(argv: &Argv, on_out: impl FnMut(&str), on_error: impl FnMut(&str)) -> Result<Output> {
-    let mut child = Group::start(argv)?;
+pub async fn watch(
+    argv: &Argv,
+    mut on_out: impl FnMut(&str),
+    mut on_error: impl FnMut(&str),
+) -> Result<Output> {
+    let out = |line: &str| {
+        on_out(line);
+        true
+    };
+    let error = |line: &str| {
+        on_error(line);
+        true
+    };
+    sift(argv, out, error).await
+}
+
+/// The same, but only those lines are kept in the output to which `on_out` or
+/// `on_error` says yes: a long build log would otherwise push out what matters.
+///
+/// # Errors
+/// When it cannot be started; a bad exit code is not an error here.
+pub async fn sift(
+    argv: &Argv,
+    on_out: impl FnMut(&str) -> bool,
+    on_error: impl FnMut(&str) -> bool,
+) -> Result<Output> {
+    let mut child = Group::start(argv, Stdio::piped)?;
     let stdin = child.inner.stdin.take();
     let (stdout, stderr) = (child.inner.stdout.take(), child.inner.stderr.take());
     let feed = async {
@@ -48,7 +73,11 @@ pub async fn watch(argv: &Argv, on_out: impl FnMut(&str), on_error: impl FnMut(&
 }
 
 /// Reads a pipe to its end; of more than `most` bytes, only the end is kept.
-async fn drain(pipe: Option<impl AsyncRead + Unpin>, most: usize, mut on_line: impl FnMut(&str)) -> Vec<u8> {
+async fn drain(
+    pipe: Option<impl AsyncRead + Unpin>,
+    most: usize,
+    mut on_line: impl FnMut(&str) -> bool,
+) -> Vec<u8> {
     let mut kept: Vec<u8> = Vec::new();
     let Some(pipe) = pipe else { return kept };
     let mut lines = BufReader::new(pipe);
@@ -56,9 +85,12 @@ async fn drain(pipe: Option<impl AsyncRead + Unpin>, most: usize, mut on_line: i
     loop {
         line.clear();
         // A line without end cannot fill the memory.
-        match (&mut lines).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
+        let keep = match (&mut lines).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
             Ok(0) | Err(_) => return kept,
             Ok(_) => on_line(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r'])),
+        };
+        if !keep {
+            continue;
         }
         kept.extend_from_slice(&line);
         if kept.len() > most + most / 2 {
@@ -67,7 +99,26 @@ async fn drain(pipe: Option<impl AsyncRead + Unpin>, most: usize, mut on_line: i
     }
 }
 
+/// A program that runs as long as this is kept: its stdin stays open, its output is
+/// thrown away.
+#[derive(Debug)]
+pub struct Held {
+    _child: Group,
+    _stdin: Option<tokio::process::ChildStdin>,
+}
+
+/// Starts a program that reads its stdin to the end, and keeps it waiting for that.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn hold(argv: &Argv) -> Result<Held> {
+    let mut child = Group::start(&argv.clone().stdin(Vec::new()), Stdio::null)?;
+    let stdin = child.inner.stdin.take();
+    Ok(Held { _child: child, _stdin: stdin })
+}
+
 /// A child that does not outlive its owner.
+#[derive(Debug)]
 struct Group {
     inner: Child,
     finished: bool,
@@ -75,9 +126,9 @@ struct Group {
 
 impl Group {
     #[expect(clippy::disallowed_methods, reason = "this is the door to other programs")]
-    fn start(argv: &Argv) -> Result<Self> {
+    fn start(argv: &Argv, output: fn() -> Stdio) -> Result<Self> {
         let mut command = Command::new(&argv.program);
-        command.args(&argv.args).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command.args(&argv.args).stdout(output()).stderr(output()).process_group(0);
         command.stdin(if argv.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         for (name, value) in &argv.env {
             match value {

@@ -8,6 +8,7 @@
 //! banners of login shells and torn output are noticed.
 
 use crate::error::{Aftermath, Failure, Result};
+use crate::model::argv::Argv;
 
 /// What the remote login shell is asked to run. `-x` together with `-n` makes xargs
 /// refuse too much input instead of starting sh twice, the second time with a value
@@ -19,6 +20,7 @@ const MOST_ARGS: usize = 3000;
 const MOST_BYTES: usize = 120_000;
 
 const BEGIN: &[u8] = b"deployvm-begin\0";
+const INPUT_END: &str = "deployvm-input-end";
 const END: &[u8] = b"deployvm-end\0";
 
 /// One of the constant scripts.
@@ -50,10 +52,18 @@ scripts! {
     OBSERVE = "observe";
     /// Lists closures that are there.
     CLOSURES = "closures";
+    /// What is known of earlier generations.
+    RECALL = "recall";
+    /// The sizes of closures.
+    SIZES = "sizes";
+    /// The end of the ledger.
+    LEDGER = "ledger";
     /// Starts a transaction and follows it.
     BEGIN_TRANSACTION = "begin" + "follow";
     /// Follows a transaction that was started before.
     FOLLOW = "follow";
+    /// Keeps a generation from prune.
+    PIN = "pin";
     /// Says that the laptop's positive checks have passed.
     AGREE = "agree";
     /// Which programs checks need and a machine lacks.
@@ -68,6 +78,10 @@ scripts! {
     PEND = "pend";
     /// Lets them go.
     UNPEND = "unpend";
+    /// Builds derivations there.
+    BUILD = "build";
+    /// Stops that.
+    ABANDON = "abandon";
 }
 
 /// The files of a transaction that are the same for all: name and content.
@@ -76,6 +90,15 @@ pub const TRANSACTION_FILES: &[(&str, &str)] = &[
     ("library.sh", include_str!("scripts/library.sh")),
     ("switch.sh", include_str!("scripts/switch.sh")),
     ("undo.sh", include_str!("scripts/undo.sh")),
+    ("record.sh", include_str!("scripts/record.sh")),
+    ("probe.sh", include_str!("scripts/probe.sh")),
+];
+
+/// The same for what undoes nothing: start, stop, restart, retire.
+pub const POWER_FILES: &[(&str, &str)] = &[
+    ("transaction.sh", include_str!("scripts/power.sh")),
+    ("library.sh", include_str!("scripts/library.sh")),
+    ("switch.sh", include_str!("scripts/switch.sh")),
     ("record.sh", include_str!("scripts/record.sh")),
     ("probe.sh", include_str!("scripts/probe.sh")),
 ];
@@ -94,7 +117,9 @@ impl Script {
         input.push(0);
         input.extend_from_slice(self.name.as_bytes());
         input.push(0);
-        for arg in args {
+        let count = (args.len() + 1).to_string();
+        let all = std::iter::once(count.as_str()).chain(args.iter().map(String::as_str)).chain([INPUT_END]);
+        for arg in all {
             if arg.contains('\0') {
                 return Err(Failure::bug(format!("a value for the script {} has a NUL", self.name)));
             }
@@ -112,6 +137,13 @@ impl Script {
     }
 }
 
+/// What the input of [`COMMAND`] asks for, on this machine: without xargs, because that
+/// of macOS drops empty values in spite of `-0`, and the next one takes their place.
+pub fn here(input: &[u8]) -> Argv {
+    let ended = input.strip_suffix(&[0]).unwrap_or(input);
+    Argv::new("sh").arg("-c").args(ended.split(|b| *b == 0).map(text))
+}
+
 /// What a script answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reply {
@@ -126,6 +158,15 @@ pub struct Reply {
 impl Reply {
     /// Takes an answer apart; `None` when it is not whole.
     pub fn parse(stdout: &[u8]) -> Option<Self> {
+        Self::take_apart(stdout, false)
+    }
+
+    /// The same for a script that first says lines, and then a dot alone on one.
+    pub fn parse_followed(stdout: &[u8]) -> Option<Self> {
+        Self::take_apart(stdout, true)
+    }
+
+    fn take_apart(stdout: &[u8], followed: bool) -> Option<Self> {
         let start = find(stdout, BEGIN)? + BEGIN.len();
         let body = stdout.get(start..)?;
         let end = rfind(body, END)?;
@@ -133,10 +174,10 @@ impl Reply {
         let code = std::str::from_utf8(code).ok()?.parse().ok()?;
         let mut body = body.get(..end)?;
         let mut lines = Vec::new();
-        if let Some(dot) = find(body, b"\n.\n") {
+        if let Some(dot) = find(body, b"\n.\n").filter(|_| followed) {
             lines = text(body.get(..dot)?).lines().map(str::to_owned).collect();
             body = body.get(dot + 3..)?;
-        } else if let Some(rest) = body.strip_prefix(b".\n") {
+        } else if let Some(rest) = body.strip_prefix(b".\n").filter(|_| followed) {
             body = rest;
         }
         let mut fields: Vec<String> = body.split(|b| *b == 0).map(text).collect();
@@ -175,9 +216,19 @@ mod tests {
     #[test]
     fn lines_come_before_fields() {
         let reply =
-            Reply::parse(b"\0deployvm-begin\0step locked \nstep x\n.\nout\0deployvm-end\x0066\0").unwrap();
+            Reply::parse_followed(b"\0deployvm-begin\0step locked \nstep x\n.\nout\0deployvm-end\x0066\0")
+                .unwrap();
         assert_eq!(reply.lines, ["step locked ", "step x"]);
         assert_eq!((reply.code, reply.fields), (66, vec!["out".to_owned()]));
+    }
+
+    #[test]
+    fn empty_values_stay_where_they_are() {
+        let args = ["", "a b", ""].map(str::to_owned);
+        let argv = here(&UNPEND.input(&args).unwrap());
+        assert_eq!((argv.program.as_str(), argv.args[0].as_str()), ("sh", "-c"));
+        assert!(argv.args[1].starts_with("# prelude.sh"));
+        assert_eq!(argv.args[2..], ["unpend", "4", "", "a b", "", INPUT_END]);
     }
 
     #[test]
@@ -198,7 +249,6 @@ mod tests {
             let mut bytes = b"rc file says hello\n\0deployvm-begin\0".to_vec();
             for f in &fields { bytes.extend_from_slice(f.as_bytes()); bytes.push(0); }
             bytes.extend_from_slice(b"deployvm-end\x000\0");
-            prop_assume!(!fields.iter().any(|f| f.contains("\n.\n") || f.starts_with(".\n")));
             prop_assert_eq!(Reply::parse(&bytes).unwrap().fields, fields);
         }
     }

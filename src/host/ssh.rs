@@ -4,9 +4,10 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder};
 
+use super::process::{self, Held};
 use crate::error::{Aftermath, Failure, Result};
 use crate::model::address::Address;
 use crate::model::argv::Argv;
@@ -19,6 +20,9 @@ pub struct Ssh {
     port: Option<u16>,
     session: Session,
     socket: Utf8PathBuf,
+    /// A session that does nothing: as long as we live, the master is not idle, however
+    /// long evaluation and building take. It ends when we do, whatever happens to us.
+    _lease: Held,
     /// Private and short: socket paths have at most 108 bytes.
     _directory: tempfile::TempDir,
 }
@@ -44,7 +48,7 @@ impl Ssh {
             // Three of these without an answer and the link counts as dead.
             .server_alive_interval(Duration::from_secs(5))
             // The master does not outlive us for long, whatever happens to us.
-            .control_persist(ControlPersist::IdleFor(NonZeroUsize::MIN.saturating_add(9)))
+            .control_persist(ControlPersist::IdleFor(NonZeroUsize::MIN.saturating_add(1)))
             .control_directory(directory.path());
         if let Some(user) = &user {
             builder.user(user.clone());
@@ -55,15 +59,14 @@ impl Ssh {
         let session = builder.connect(&host).await.map_err(|e| explain(&host, port, &e))?;
         let socket = Utf8PathBuf::from_path_buf(session.control_socket().to_path_buf())
             .map_err(|_| Failure::bug("the control socket's path is not UTF-8"))?;
-        Ok(Self { user, host, port, session, socket, _directory: directory })
+        let lease = process::hold(&over(&socket, "cat"))?;
+        Ok(Self { user, host, port, session, socket, _lease: lease, _directory: directory })
     }
 
     /// A remote command over the master connection. Port 9 keeps ssh from opening a
     /// connection of its own when the master has gone.
     pub fn command(&self, command: &str) -> Argv {
-        Argv::new("ssh")
-            .args(["-S", self.socket.as_str(), "-o", "BatchMode=yes", "-T", "-p", "9", "--", "none"])
-            .arg(command)
+        over(&self.socket, command)
     }
 
     /// A remote command over a connection of its own: whether this one can be made is
@@ -93,6 +96,11 @@ impl Ssh {
         argv.args(["--", &self.host]).arg(command)
     }
 
+    /// Asks the master whether it still has a connection.
+    pub fn check(&self) -> Argv {
+        Argv::new("ssh").args(["-S", self.socket.as_str(), "-O", "check", "none"])
+    }
+
     /// A `ProxyCommand` that goes through the open master; ssh fills in `%h` and `%p`.
     /// The socket's path was made by us and has no character that a shell reads.
     pub fn proxy_command(&self) -> String {
@@ -113,11 +121,24 @@ impl Ssh {
         (format!("ssh-ng://{user}{host}"), format!("-o ControlPath={} -o BatchMode=yes", self.socket))
     }
 
+    /// What a user types to run this command there.
+    pub fn by_hand(&self, command: &str) -> String {
+        let port = self.port.map(|p| format!("-p {p} ")).unwrap_or_default();
+        let user = self.user.as_ref().map(|u| format!("{u}@")).unwrap_or_default();
+        format!("ssh {port}{user}{} {command}", self.host)
+    }
+
     /// Ends the master connection.
     pub async fn close(self) {
         // It may have died already; then there is nothing to close.
         let _ = self.session.close().await;
     }
+}
+
+fn over(socket: &Utf8Path, command: &str) -> Argv {
+    Argv::new("ssh")
+        .args(["-S", socket.as_str(), "-o", "BatchMode=yes", "-T", "-p", "9", "--", "none"])
+        .arg(command)
 }
 
 /// A connection error as a sentence, with what to do.

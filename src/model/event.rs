@@ -10,7 +10,8 @@ use super::outcome::Outcome;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// A phase of the command begins: `connect`, `evaluate`, `build`, `look`, `copy`, `switch`.
+    /// A phase of the command begins: `connect`, `evaluate`, `build`, `send` (derivations),
+    /// `build-there` (on the hypervisor), `look`, `copy`, `switch`.
     Phase {
         /// Which.
         name: &'static str,

@@ -2,7 +2,9 @@
 //! of a line, the transaction on the hypervisor adds digits and words, and this
 //! reader takes whatever it finds: unknown keys and torn lines stop nobody.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::check::CheckResult;
 
@@ -50,12 +52,30 @@ pub struct Entry {
     #[serde(default)]
     pub reason: Option<String>,
     /// Milliseconds per phase and `downtime`.
-    #[serde(default)]
-    pub durations: std::collections::BTreeMap<String, u64>,
+    #[serde(default, deserialize_with = "durations")]
+    pub durations: BTreeMap<String, u64>,
     /// The last console lines of a failed guest, as the transaction wrote them.
     #[serde(default, skip_serializing)]
     pub console_base64: Option<String>,
     /// The same, decoded by the reader.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub console: Vec<String>,
+}
+
+/// A duration that makes no sense is left out; the line is worth more than that.
+fn durations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, u64>, D::Error> {
+    let all = BTreeMap::<String, serde_json::Value>::deserialize(deserializer)?;
+    Ok(all.into_iter().filter_map(|(key, value)| Some((key, value.as_u64()?))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_without_sense_does_not_hide_the_line() {
+        let line = r#"{"id":"a","vm":"vm1","durations":{"total":-5,"downtime":200,"other":null}}"#;
+        let entry: Entry = serde_json::from_str(line).unwrap();
+        assert_eq!(entry.durations, [("downtime".to_owned(), 200)].into());
+    }
 }

@@ -17,3 +17,4 @@ pub mod plan;
 pub mod settings;
 pub mod status;
 pub mod store_path;
+pub mod terms;

@@ -14,6 +14,9 @@ pub enum Word {
     Deployed,
     /// The wanted runner is staged; the next start boots it.
     Staged,
+    /// What was asked for was done, and no generation changed: `start`, `stop`,
+    /// `restart`, `retire`.
+    Done,
     /// Nothing was to be done.
     Unchanged,
     /// It failed, and what was there before is back and answering.
@@ -31,6 +34,7 @@ impl std::fmt::Display for Word {
         f.pad(match self {
             Self::Deployed => "deployed",
             Self::Staged => "staged",
+            Self::Done => "done",
             Self::Unchanged => "unchanged",
             Self::RolledBack => "rolled-back",
             Self::Failed => "failed",

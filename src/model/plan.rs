@@ -3,11 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Check;
+use super::check::{Check, Expect, From};
 use super::closure::ClosureDiff;
 use super::name::VmName;
 use super::settings::{Deadlines, Guest};
 use super::store_path::StorePath;
+use super::terms::Terms;
 
 /// What will be done, in this order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +86,9 @@ pub struct Move {
     pub notes: Vec<String>,
     /// Content of the `flake` file that a new VM gets.
     pub flake: Option<String>,
+    /// What is kept beside the generation for a later rollback to it.
+    #[serde(default)]
+    pub terms: Option<Terms>,
 }
 
 /// The guest's vsock, as the hypervisor reaches it.
@@ -97,6 +101,24 @@ pub struct Vsock {
 }
 
 impl Move {
+    /// The checks that run on the laptop or in the guest.
+    pub fn elsewhere(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| check.from != From::Hypervisor)
+    }
+
+    /// Whether one of them expects this.
+    pub fn expects_elsewhere(&self, wanted: Expect) -> bool {
+        self.elsewhere().any(|check| check.expect == wanted)
+    }
+
+    /// Seconds that they may take: all positive ones at once, then all others at once.
+    /// `longest` is what one answer may take, that to what must be refused included.
+    pub fn laptop_seconds(&self, longest: u32) -> u32 {
+        let positive = self.elsewhere().filter(|c| c.expect == Expect::Ok).map(|c| c.within).max();
+        let refused = if self.expects_elsewhere(Expect::Refused) { longest } else { 0 };
+        positive.map_or(0, |within| within + longest) + refused
+    }
+
     /// Whether it changes anything.
     pub fn changes(&self) -> bool {
         matches!(self.how, How::Restart | How::Stage | How::Install)

@@ -31,6 +31,22 @@ pub struct Attendance<'a> {
     pub interrupted: tokio::sync::watch::Receiver<bool>,
 }
 
+impl<'a> Attendance<'a> {
+    /// The same over another connection.
+    pub fn over<'b>(&'b self, host: &'b Host) -> Attendance<'b>
+    where
+        'a: 'b,
+    {
+        Attendance {
+            host,
+            address: self.address,
+            facts: self.facts,
+            events: self.events,
+            interrupted: self.interrupted.clone(),
+        }
+    }
+}
+
 /// Switches one VM and says how it ended. Only what the hypervisor recorded counts.
 pub async fn deploy(attendance: &Attendance<'_>, copied: Copied) -> Outcome {
     let Move { vm, to, from, .. } = copied.movement().clone();
@@ -70,7 +86,9 @@ async fn attend(attendance: &Attendance<'_>, trial: &OnTrial) -> Result<Outcome>
     let before = if staged { Vec::new() } else { judge::before(&trial.movement, &way).await };
     let (progress, watched) = watch::channel(Progress::Begun);
     let events = attendance.events;
+    let told = &std::cell::Cell::new(0);
     let tell = move |line: Line| {
+        told.set(told.get() + 1);
         if let Line::Step(step, _) = &line {
             let reached = Progress::of(step);
             progress.send_if_modified(|now| {
@@ -90,7 +108,7 @@ async fn attend(attendance: &Attendance<'_>, trial: &OnTrial) -> Result<Outcome>
                     .send(Event::Warning { message: format!("{vm}: the connection was lost; asking again") });
                 let patience = patience(trial);
                 let quiet = |line: Line| line.event(vm, checks).into_iter().for_each(|e| events.send(e));
-                follow_again(attendance.address, &trial.transaction, patience, quiet).await
+                follow_again(attendance.address, &trial.transaction, patience, told.get(), quiet).await
             }
             other => other,
         }
@@ -196,7 +214,7 @@ async fn judge_it(
                 // It waits in vain, and undoes.
                 events.send(Event::Warning { message: format!("{}: {}", movement.vm, failure.message) });
             }
-            if judge::has(movement, Expect::Refused) {
+            if movement.expects_elsewhere(Expect::Refused) {
                 if !reached(&mut progress, Progress::Positive).await {
                     return None;
                 }
@@ -231,13 +249,14 @@ fn outcome_of(trial: &OnTrial, ended: Ended, laptop: Vec<CheckResult>) -> Outcom
     let result = match recorded.result.as_str() {
         "deployed" => Word::Deployed,
         "staged" => Word::Staged,
+        "done" => Word::Done,
         "rolled-back" => Word::RolledBack,
         "refused" => Word::Refused,
         _ => Word::Failed,
     };
     let mut outcome = Outcome::new(trial.movement.vm.clone(), result, recorded.exit);
     outcome.generation = recorded.generation;
-    let good = matches!(result, Word::Deployed | Word::Staged);
+    let good = matches!(result, Word::Deployed | Word::Staged | Word::Done);
     outcome.reason = (!good && !recorded.reason.is_empty()).then_some(recorded.reason);
     outcome.checks = ended.checks.iter().filter_map(|json| serde_json::from_str(json).ok()).collect();
     outcome.checks.extend(laptop);

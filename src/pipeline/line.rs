@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::deploy::{Attendance, deploy};
+use crate::error::Failure;
+use crate::host::Host;
 use crate::model::name::VmName;
 use crate::model::outcome::{Outcome, Word};
 use crate::model::plan::{How, Move, Plan};
@@ -35,6 +37,7 @@ pub async fn run(
 ) -> Vec<Outcome> {
     let mut waiting: Vec<Copied> = copied;
     let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut fresh: Option<Host> = None;
     while !waiting.is_empty() {
         let stopped = outcomes.iter().any(|o| o.exit != 0) || *attendance.interrupted.borrow();
         if stopped {
@@ -53,9 +56,31 @@ pub async fn run(
             // The order has no cycles (plan::order); this is a way out, not a case.
             batch.append(&mut waiting);
         }
-        outcomes.extend(together(attendance, batch).await);
+        // A connection that was lost during the last switch is made anew before the next.
+        if !fresh.as_ref().unwrap_or(attendance.host).is_alive().await {
+            match Host::connect(attendance.address).await {
+                Ok(host) => fresh = Some(host),
+                Err(failure) => {
+                    let all = batch.iter().chain(&waiting);
+                    outcomes.extend(all.map(|c| unreachable(c.movement(), &failure)));
+                    break;
+                }
+            }
+        }
+        let attendance = attendance.over(fresh.as_ref().unwrap_or(attendance.host));
+        outcomes.extend(together(&attendance, batch).await);
+    }
+    if let Some(host) = fresh {
+        host.close().await;
     }
     outcomes
+}
+
+fn unreachable(movement: &Move, failure: &Failure) -> Outcome {
+    let mut outcome = not_reached(movement);
+    outcome.exit = failure.aftermath.code();
+    outcome.detail = Some(format!("not reached: {}", failure.message));
+    outcome
 }
 
 /// A batch at the same time, in one task: the work is on the hypervisor.

@@ -1,12 +1,21 @@
 //! The order: cli's verbs as sequences of stages and plan. Nothing here prints; what
 //! happens meanwhile goes out as events, what came of it is returned.
 
+pub mod check;
 pub mod deploy;
+pub mod differ;
+pub mod keep;
+pub mod known;
 pub mod line;
 pub mod look;
+pub mod past;
+pub mod power;
 pub mod prepare;
 pub mod push;
 pub mod reconnect;
+pub mod rollback;
+pub mod runners;
+pub mod status;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +27,7 @@ use crate::model::event::Events;
 use crate::model::inventory::Inventory;
 use crate::model::name::{VmName, Word};
 use crate::model::settings::VmSettings;
+pub use crate::plan::build_on::BuildOn;
 pub use crate::plan::decide::Choices;
 
 /// What every verb needs.
@@ -69,20 +79,11 @@ pub struct Chosen {
     pub vms: Vec<(VmName, VmSettings)>,
 }
 
+/// How cli settles what holds for one VM whose terms the hypervisor kept.
+pub type SettleOne<'a> = Box<dyn Fn(&VmName, &VmSettings) -> Result<VmSettings> + 'a>;
+
 /// How cli makes it: settings are its business.
 pub type Settle<'a> = Box<dyn FnOnce(&Inventory) -> Result<Chosen> + 'a>;
-
-/// Where to build.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum BuildOn {
-    /// Here.
-    Laptop,
-    /// There.
-    Hypervisor,
-    /// Here, if the systems are the same.
-    #[default]
-    Auto,
-}
 
 /// What the user wants of a push or a plan.
 pub struct Intent<'a> {

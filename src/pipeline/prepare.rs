@@ -1,14 +1,17 @@
 //! Everything up to a plan: evaluate while the connection is opened, look, build what
-//! is not there, compare closures, decide. Nothing on the hypervisor is changed.
+//! is not there, compare closures, decide. On the hypervisor nothing is changed but its
+//! store, and that only where it is to build.
 
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 
+use super::runners::{Runners, There, Workshop};
 use super::{Chosen, Context, Intent, look};
-use crate::error::{Aftermath, Failure, Result};
+use crate::error::{Aftermath, Result};
 use crate::host::{Host, git, machine};
 use crate::model::closure::Closure;
+use crate::model::event::Event;
 use crate::model::inventory::{Inventory, Wanted};
 use crate::model::name::VmName;
 use crate::model::observed::Observed;
@@ -17,7 +20,6 @@ use crate::model::store_path::StorePath;
 use crate::pipeline::line::After;
 use crate::plan::decide::{Wish, decide};
 use crate::plan::{checks, conflicts, flake_file, order};
-use crate::stage::build::{NotBuilt, build_local, closure_of};
 use crate::stage::evaluate::{EvalRequest, evaluate, locate};
 use crate::stage::places;
 
@@ -29,6 +31,10 @@ pub struct Prepared {
     pub inventory: Inventory,
     /// What was chosen.
     pub chosen: Chosen,
+    /// Closures of the wanted runners that are not what their VMs run.
+    pub closures: BTreeMap<StorePath, Closure>,
+    /// Those of them that need no copying.
+    pub there: There,
     /// What was found.
     pub observed: Observed,
     /// The open connection.
@@ -37,13 +43,72 @@ pub struct Prepared {
     pub after: After,
 }
 
-/// Makes a plan from a flake.
+impl Prepared {
+    /// Lets go of what was held on the hypervisor, and ends the connection.
+    pub async fn close(self, context: &Context) {
+        // What stays behind is only a root that the next push drops after a day.
+        if let Err(failure) = self.there.release(&self.host).await {
+            context.events.send(Event::Warning { message: failure.message });
+        }
+        self.host.close().await;
+    }
+}
+
+/// Makes a plan from a flake. Ctrl-C is obeyed in here.
 ///
 /// # Errors
-/// 2 for a bad wish, 10 when it does not build, 11 when the hypervisor cannot be reached.
+/// 2 for a bad wish, 10 when it does not build, 11 when the hypervisor cannot be reached,
+/// 20 when it failed after the hypervisor's store was touched, 130 at Ctrl-C.
 pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> {
     let request = request(context, &intent)?;
-    let evaluation = evaluate(&request, &context.events);
+    let (build_on, choices) = (intent.build_on, intent.choices);
+    let looking = look_at(context, &request, intent);
+    let looked = context.unless_interrupted(Aftermath::Declined, looking).await?;
+    let Looked { inventory, chosen, ordered, host, mut observed } = looked;
+    let workshop = Workshop { context, host: &host, request: &request, build_on };
+    // What is to be done does not depend on closures: where its checks run is looked at
+    // while those are built and listed.
+    let target = &chosen.target.name;
+    let mut draft = decide(target, &ordered.wishes, &observed, &BTreeMap::new(), choices);
+    let mut tried: Vec<&mut Move> = draft.moves.iter_mut().filter(|m| m.is_tried()).collect();
+    let places = context.unless_interrupted(Aftermath::Declined, places::look(&host, &mut tried));
+    let runners = workshop.runners(changed(&ordered.wishes, &observed), &observed);
+    let (places, runners) = tokio::join!(places, runners);
+    let Runners { closures, there } = runners?;
+    let places = match places {
+        Ok(remarks) => remarks,
+        Err(failure) => {
+            // The refusal matters; a root that stays behind goes within a day.
+            let _ = there.release(&host).await;
+            return Err(if there.sent() { failure.sent() } else { failure });
+        }
+    };
+    for runner in there.runners() {
+        // As good as found there: nothing of it is sent any more.
+        observed.closures.extend(closures.get(runner).map(|c| (runner.clone(), c.clone())));
+    }
+    let mut plan = decide(target, &ordered.wishes, &observed, &closures, choices);
+    for (movement, draft) in plan.moves.iter_mut().zip(draft.moves) {
+        movement.vsock = draft.vsock;
+    }
+    plan.warnings.extend(places);
+    plan.broken = inventory.broken.iter().map(|(vm, error)| (vm.clone(), error.clone())).collect();
+    there.remark(&mut plan);
+    warn(&mut plan, &inventory, &observed);
+    Ok(Prepared { plan, closures, there, inventory, chosen, observed, host, after: ordered.after })
+}
+
+/// Wish and reality.
+struct Looked {
+    inventory: Inventory,
+    chosen: Chosen,
+    ordered: Ordered,
+    host: Host,
+    observed: Observed,
+}
+
+async fn look_at(context: &Context, request: &EvalRequest, intent: Intent<'_>) -> Result<Looked> {
+    let evaluation = evaluate(request, &context.events);
     let connection = async {
         match &intent.certain {
             Some(address) => look::connect(context, address).await.map(Some),
@@ -53,9 +118,8 @@ pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> 
     // Both at once: a wrong wish is reported rather than a slow host.
     let (inventory, connection) = tokio::join!(evaluation, connection);
     let inventory = inventory?;
-    let (choices, run_checks) = (intent.choices, intent.checks);
     let chosen = (intent.settle)(&inventory)?;
-    let ordered = wishes(&inventory, &chosen, run_checks)?;
+    let ordered = wishes(&inventory, &chosen, intent.checks)?;
     let host = match connection? {
         Some(host) => host,
         None => look::connect(context, &chosen.target.address).await?,
@@ -63,26 +127,10 @@ pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> 
     let wanted: Vec<(VmName, StorePath)> =
         ordered.wishes.iter().map(|w| (w.vm.clone(), w.runner.clone())).collect();
     let observed = look::look(context, &host, &wanted).await?;
-    let target = &chosen.target.name;
-    // What is to be done does not depend on closures; where its checks run is looked at
-    // while those are built and listed.
-    let mut plan = decide(target, &ordered.wishes, &observed, &BTreeMap::new(), choices);
-    let mut tried: Vec<&mut Move> = plan.moves.iter_mut().filter(|m| m.is_tried()).collect();
-    let places = places::look(&host, &mut tried);
-    let (closures, places) = tokio::join!(closures(context, &request, &ordered.wishes, &observed), places);
-    let (places, closures) = (places?, closures?);
-    let reached: Vec<_> = plan.moves.into_iter().map(|m| m.vsock).collect();
-    let mut plan = decide(target, &ordered.wishes, &observed, &closures, choices);
-    for (movement, vsock) in plan.moves.iter_mut().zip(reached) {
-        movement.vsock = vsock;
-    }
-    plan.warnings.extend(places);
-    plan.broken = inventory.broken.iter().map(|(vm, error)| (vm.clone(), error.clone())).collect();
-    warn(&mut plan, &inventory, &observed);
-    Ok(Prepared { plan, inventory, chosen, observed, host, after: ordered.after })
+    Ok(Looked { inventory, chosen, ordered, host, observed })
 }
 
-fn request(context: &Context, intent: &Intent<'_>) -> Result<EvalRequest> {
+pub(super) fn request(context: &Context, intent: &Intent<'_>) -> Result<EvalRequest> {
     let here = machine::current_dir()?;
     Ok(EvalRequest {
         flake: locate(intent.flake.as_deref(), intent.rev.as_deref(), &here)?,
@@ -95,13 +143,13 @@ fn request(context: &Context, intent: &Intent<'_>) -> Result<EvalRequest> {
     })
 }
 
-struct Ordered {
-    wishes: Vec<Wish>,
+pub(super) struct Ordered {
+    pub(super) wishes: Vec<Wish>,
     after: After,
 }
 
 /// What is wanted, checked and in rollout order.
-fn wishes(inventory: &Inventory, chosen: &Chosen, run_checks: bool) -> Result<Ordered> {
+pub(super) fn wishes(inventory: &Inventory, chosen: &Chosen, run_checks: bool) -> Result<Ordered> {
     conflicts::refuse(inventory.vms.values())?;
     let mut after = BTreeMap::new();
     for (vm, settings) in &chosen.vms {
@@ -138,68 +186,11 @@ fn flake_file(inventory: &Inventory, chosen: &Chosen) -> Result<Option<String>> 
     Ok(Some(fetchable.unwrap_or_else(|| inventory.flake.reference.clone())))
 }
 
-/// The closures of the wanted runners that are not what their VMs run: built here
-/// first, if they are not in the store.
-async fn closures(
-    context: &Context,
-    request: &EvalRequest,
-    wishes: &[Wish],
-    observed: &Observed,
-) -> Result<BTreeMap<StorePath, Closure>> {
+/// What is wanted of the VMs that do not run it already.
+fn changed(wishes: &[Wish], observed: &Observed) -> Vec<Wanted> {
     let runs =
         |w: &&Wish| observed.vms.get(&w.vm).is_some_and(|f| f.booted_path().as_ref() == Some(&w.runner));
-    let changed: Vec<Wanted> = wishes.iter().filter(|w| !runs(w)).filter_map(|w| w.wanted.clone()).collect();
-    if changed.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    refuse_other_systems(&changed, observed)?;
-    match build_local(&changed, &request.options, &context.events).await {
-        Ok(_) => {}
-        Err(NotBuilt::Failed(failure)) => return Err(failure),
-        Err(NotBuilt::Gone(_)) => rebuild(context, request, &changed).await?,
-    }
-    let mut closures = BTreeMap::new();
-    for wanted in &changed {
-        closures.insert(wanted.runner.clone(), closure_of(&wanted.runner, &request.options).await?);
-    }
-    Ok(closures)
-}
-
-/// Derivations that were remembered have been garbage-collected: evaluate afresh.
-async fn rebuild(context: &Context, request: &EvalRequest, changed: &[Wanted]) -> Result<()> {
-    let afresh = EvalRequest {
-        words: changed.iter().map(|w| w.name.to_string()).collect(),
-        cache_dir: None,
-        ..request.clone()
-    };
-    let again = evaluate(&afresh, &context.events).await?;
-    let same = |w: &Wanted| again.vms.get(&w.name).is_some_and(|a| a.runner == w.runner);
-    if !changed.iter().all(same) {
-        return Err(Failure::new(Aftermath::NotBuilt, "the flake changed while it was being evaluated")
-            .help(format!("run the same command again ({})", again.flake.reference)));
-    }
-    match build_local(changed, &request.options, &context.events).await {
-        Ok(_) => Ok(()),
-        Err(NotBuilt::Failed(failure)) => Err(failure),
-        Err(NotBuilt::Gone(_)) => Err(Failure::new(
-            Aftermath::NotBuilt,
-            "the derivations vanish from the local store while they are needed",
-        )
-        .help("wait until the garbage collection has ended, and try again")),
-    }
-}
-
-/// A runner for another system than the hypervisor's cannot start there.
-fn refuse_other_systems(changed: &[Wanted], observed: &Observed) -> Result<()> {
-    let theirs = &observed.host.system;
-    match changed.iter().find(|w| !theirs.is_empty() && w.system != *theirs) {
-        None => Ok(()),
-        Some(wanted) => Err(Failure::usage(format!(
-            "{} is for {}, and the hypervisor {} is {theirs}",
-            wanted.name, wanted.system, observed.host.name
-        ))
-        .help("set nixpkgs.hostPlatform of the VM to the hypervisor's system")),
-    }
+    wishes.iter().filter(|w| !runs(w)).filter_map(|w| w.wanted.clone()).collect()
 }
 
 /// What the user should read before saying yes.

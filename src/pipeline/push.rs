@@ -3,6 +3,7 @@
 use super::Context;
 use super::deploy::Attendance;
 use super::line::{self, After};
+use super::runners::There;
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::{Host, identity};
 use crate::model::address::Address;
@@ -34,7 +35,7 @@ pub struct Site<'a> {
     pub address: &'a Address,
 }
 
-/// Carries out a plan that came from a flake.
+/// Carries out a plan that came from a flake. What is `there` is not copied.
 ///
 /// # Errors
 /// 12 or 20 when the closures do not get there; after that every VM has an outcome.
@@ -44,12 +45,13 @@ pub async fn push(
     plan: &Plan,
     after: &After,
     flake: FlakeFacts,
+    there: &There,
     manner: &Manner,
 ) -> Result<Vec<Outcome>> {
     let id = identity::new_id().ok_or_else(|| Failure::bug("could not make an id"))?;
     let moves: Vec<Move> = plan.moves.iter().filter(|m| m.changes()).cloned().collect();
     let something = !moves.is_empty();
-    let copying = copy::copy(site.host, &id, moves, &manner.pass, &context.events);
+    let copying = copy::copy(site.host, &id, moves, there.runners(), &manner.pass, &context.events);
     let copied = context.unless_interrupted(Aftermath::StoreOnly, copying).await?;
     let outcomes = carry_out(context, site, plan, after, ("push", flake, copied), manner).await;
     // What stays behind is only a root that the next push drops after a day.

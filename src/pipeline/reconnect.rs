@@ -7,10 +7,11 @@ use crate::error::{Aftermath, Failure, Result};
 use crate::host::{Host, clock};
 use crate::model::address::Address;
 use crate::model::name::TransactionId;
+use crate::stage::observe;
 use crate::stage::switch::{self, Ended, Line};
 
 /// Asks a transaction's outcome over new connections, again and again for at most
-/// `patience`.
+/// `patience`. The first `told` of its events were handed over before.
 ///
 /// # Errors
 /// Exit 40 when it stays unreachable: nobody here knows how it ended.
@@ -18,15 +19,27 @@ pub async fn follow_again(
     address: &Address,
     id: &TransactionId,
     patience: Duration,
+    mut told: usize,
     mut on_event: impl FnMut(Line),
 ) -> Result<Ended> {
     let began = clock::moment();
     loop {
+        let mut heard = 0;
+        let fresh = |line: Line| {
+            heard += 1;
+            if heard > told {
+                told = heard;
+                on_event(line);
+            }
+        };
         let attempt = async {
             let host = Host::connect(address).await?;
-            let ended = switch::resume(&host, id, &mut on_event).await;
+            // After a reboot nobody works on it any more: it would have no outcome, ever.
+            observe::close_open(&host).await?;
+            let left = patience.saturating_sub(began.elapsed()).max(Duration::from_secs(1));
+            let ended = tokio::time::timeout(left, switch::resume(&host, id, fresh)).await;
             host.close().await;
-            ended
+            ended.unwrap_or_else(|_| Err(Failure::new(Aftermath::Unknown, "it has not ended yet")))
         };
         match attempt.await {
             Ok(ended) => return Ok(ended),

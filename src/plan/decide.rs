@@ -12,6 +12,7 @@ use crate::model::observed::{Found, Mode, Observed};
 use crate::model::plan::{How, Move, Plan, Vsock};
 use crate::model::settings::{Via, VmSettings};
 use crate::model::store_path::StorePath;
+use crate::model::terms::Terms;
 
 /// One VM as wanted, with everything that was settled about it.
 #[derive(Debug, Clone)]
@@ -142,7 +143,7 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
         bytes_to_send: None,
         checks: excusable(wish, running, observed),
         address: guest_address(wish.wanted.as_ref(), &wish.settings),
-        taps,
+        taps: taps.clone(),
         routed,
         guest,
         vsock: cid.map(|cid| Vsock { cid, socat: None }),
@@ -151,6 +152,7 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
         adopt: adoptable(wish, found),
         notes,
         flake: wish.flake.clone(),
+        terms: wish.wanted.as_ref().map(|wanted| Terms::new(wanted, &wish.settings, &taps)),
     }
 }
 

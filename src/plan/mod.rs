@@ -2,11 +2,16 @@
 //! which checks, and what must not be deployed together. This room does no I/O of any
 //! kind; everything that it needs comes in as values.
 
+pub mod build_on;
 pub mod checks;
 pub mod conflicts;
 pub mod decide;
 pub mod diff;
 pub mod flake_file;
+pub mod generations;
 pub mod order;
+pub mod power;
 pub mod select;
+pub mod standing;
+pub mod state;
 pub mod version;

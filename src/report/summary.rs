@@ -34,7 +34,7 @@ pub fn text(outcomes: &[Outcome], page: Page) -> String {
 /// The colour of a result.
 pub fn tone(result: Word) -> Tone {
     match result {
-        Word::Deployed | Word::Staged => Tone::Good,
+        Word::Deployed | Word::Staged | Word::Done => Tone::Good,
         Word::Unchanged => Tone::Dim,
         Word::RolledBack | Word::Skipped => Tone::Warn,
         Word::Failed | Word::Refused => Tone::Bad,
@@ -160,11 +160,11 @@ fn next(outcome: &Outcome) -> Vec<String> {
 }
 
 fn counts(outcomes: &[Outcome]) -> String {
-    use Word::{Deployed, Failed, Refused, RolledBack, Skipped, Staged, Unchanged};
+    use Word::{Deployed, Done, Failed, Refused, RolledBack, Skipped, Staged, Unchanged};
     let count = |word: Word| {
         let count = outcomes.iter().filter(|o| o.result == word).count();
         (count > 0).then(|| format!("{count} {word}"))
     };
-    let words = [Deployed, Staged, Unchanged, RolledBack, Failed, Skipped, Refused];
+    let words = [Deployed, Staged, Done, Unchanged, RolledBack, Failed, Skipped, Refused];
     words.into_iter().filter_map(count).collect::<Vec<_>>().join(", ")
 }

@@ -81,7 +81,7 @@ impl<'a> From<&'a Failure> for WireFailure<'a> {
         Self {
             exit: failure.aftermath.code(),
             message: harmless(&failure.message),
-            state: failure.aftermath.state(),
+            state: failure.state(),
             output: failure.output.iter().map(|line| clean_line(line)).collect(),
             help: failure.help.as_deref(),
         }

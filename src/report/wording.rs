@@ -14,6 +14,8 @@ pub(super) fn doing(phase: &str) -> &str {
         "evaluate" => "evaluating",
         "build" => "building",
         "look" => "looking at the hypervisor",
+        "send" => "sending derivations to the hypervisor",
+        "build-there" => "having the hypervisor build",
         "copy" => "copying",
         "switch" => "switching",
         "check" => "checking",
@@ -28,6 +30,8 @@ pub(super) fn done(phase: &str) -> &str {
         "evaluate" => "evaluated",
         "build" => "built",
         "look" => "looked at the hypervisor",
+        "send" => "sent derivations to the hypervisor",
+        "build-there" => "had the hypervisor build",
         "copy" => "copied",
         "switch" => "switched",
         "check" => "checked",
@@ -39,8 +43,8 @@ pub(super) fn done(phase: &str) -> &str {
 pub(super) fn counted(phase: &str, count: u64) -> String {
     let noun = match phase {
         "evaluate" | "switch" | "check" => "microVM",
-        "build" => "derivation",
-        "copy" => "path",
+        "build" | "build-there" => "derivation",
+        "copy" | "send" => "path",
         "look" | "connect" => "hypervisor",
         _ => "step",
     };
@@ -73,7 +77,7 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
 /// The sign before an outcome.
 pub(super) fn sign(result: Word) -> &'static str {
     match result {
-        Word::Deployed | Word::Staged | Word::Unchanged => "✓",
+        Word::Deployed | Word::Staged | Word::Done | Word::Unchanged => "✓",
         Word::RolledBack => "↺",
         Word::Skipped => "–",
         Word::Failed | Word::Refused => "✗",

@@ -1,5 +1,8 @@
-//! Builds runners on this machine, from derivations that were evaluated before. What
-//! is in the store already costs one question; the rest is streamed.
+//! Builds runners from derivations that were evaluated before: on this machine, or on
+//! the hypervisor ([`there`]). What is in the store already costs one question; the
+//! rest is streamed.
+
+pub mod there;
 
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::process;
@@ -53,10 +56,8 @@ pub async fn build_local(
     if wanted.is_empty() {
         return Ok(Built::default());
     }
-    let all = wanted.iter().flat_map(|w| [&w.runner, &w.drv]);
     let pass = pass(options);
-    let output = ask(&build::missing(all, &pass), "cannot ask the local store").await?;
-    let missing = build::parse_paths(&output.text());
+    let missing = missing_here(wanted, options).await?;
     let todo: Vec<&Wanted> = wanted.iter().filter(|w| missing.contains(&w.runner)).collect();
     let gone: Vec<VmName> =
         todo.iter().filter(|w| missing.contains(&w.drv)).map(|w| w.name.clone()).collect();
@@ -83,10 +84,21 @@ pub async fn build_local(
         return Ok(Built { made: todo.into_iter().map(|w| w.name.clone()).collect() });
     }
     let failure = match watch.why() {
-        Some(why) => explain(why, &todo, &pass).await,
+        Some(why) => explain(why, &todo, &pass, &Words::here()).await,
         None => errors::explain(&output).failure("cannot build"),
     };
     Err(NotBuilt::Failed(failure))
+}
+
+/// Which runners and derivations of these are not in the local store. `options` as for
+/// [`build_local`].
+///
+/// # Errors
+/// When there is no store to ask.
+pub async fn missing_here(wanted: &[Wanted], options: &[(String, String)]) -> Result<Vec<StorePath>> {
+    let all = wanted.iter().flat_map(|w| [&w.runner, &w.drv]);
+    let output = ask(&build::missing(all, &pass(options)), "cannot ask the local store").await?;
+    Ok(build::parse_paths(&output.text()))
 }
 
 fn pass(options: &[(String, String)]) -> PassThrough {
@@ -109,22 +121,42 @@ async fn ask(argv: &Argv, doing: &str) -> Result<Output> {
     if output.ok() { Ok(output) } else { Err(errors::explain(&output).failure(doing)) }
 }
 
-async fn explain(why: Why, todo: &[&Wanted], pass: &PassThrough) -> Failure {
+/// The words of a failure that depend on the machine that was to build.
+struct Words {
+    /// What follows `cannot build NAME`.
+    place: &'static str,
+    other_system: &'static str,
+    /// The command that shows a log, up to the derivation.
+    log: String,
+}
+
+impl Words {
+    fn here() -> Self {
+        Self {
+            place: "",
+            other_system: "this machine cannot build for that system: use --build-on hypervisor, \
+                           or set up a remote builder",
+            log: "nix log".to_owned(),
+        }
+    }
+}
+
+async fn explain(why: Why, todo: &[&Wanted], pass: &PassThrough, words: &Words) -> Failure {
+    let place = words.place;
     let Some(derivation) = &why.derivation else {
         // Not about one build: a full disk, missing build users and the like.
-        return errors::read(&format!("error: {}", why.message)).failure("cannot build");
+        return errors::read(&format!("error: {}", why.message)).failure(&format!("cannot build{place}"));
     };
     let vms = affected(derivation, todo, pass).await;
     let whose = if vms.is_empty() { String::new() } else { format!(" for {}", vms.join(", ")) };
     let name = build::short_name(derivation.as_str());
-    let failure = Failure::new(Aftermath::NotBuilt, format!("cannot build {name}{whose}: {}", why.message));
+    let failure =
+        Failure::new(Aftermath::NotBuilt, format!("cannot build {name}{whose}{place}: {}", why.message));
     let failure = failure.output(&why.log.join("\n"));
     if why.message.contains("is required to build") || why.message.contains("platform mismatch") {
-        return failure.help(
-            "this machine cannot build for that system: use --build-on hypervisor, or set up a remote builder",
-        );
+        return failure.help(words.other_system);
     }
-    failure.help(format!("the whole log: nix log {derivation}"))
+    failure.help(format!("the whole log: {} {derivation}", words.log))
 }
 
 /// The microVMs that need this derivation.

@@ -1,9 +1,12 @@
 //! Sends closures to the hypervisor: holds them there by pending roots first, so that
 //! no garbage collection takes them, then `nix copy` over the open connection.
 
+use std::collections::BTreeSet;
+
 use super::Copied;
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::{Host, process, script};
+use crate::model::argv::Argv;
 use crate::model::event::{Event, Events};
 use crate::model::name::TransactionId;
 use crate::model::plan::Move;
@@ -11,7 +14,8 @@ use crate::model::store_path::StorePath;
 use crate::tool::nix;
 pub use crate::tool::nix::PassThrough;
 
-/// Sends what the moves need, all in one `nix copy`.
+/// Sends what the moves need, all in one `nix copy`; nothing for the runners that are
+/// `there` and held already.
 ///
 /// # Errors
 /// 12 when the hypervisor cannot hold the paths, 20 when copying failed.
@@ -19,17 +23,39 @@ pub async fn copy(
     host: &Host,
     push: &TransactionId,
     moves: Vec<Move>,
+    there: &BTreeSet<StorePath>,
     pass: &PassThrough,
     events: &Events,
 ) -> Result<Vec<Copied>> {
-    let mut paths: Vec<StorePath> = moves.iter().map(|m| m.to.clone()).collect();
+    let to_send = moves.iter().map(|m| &m.to).filter(|to| !there.contains(to));
+    let mut paths: Vec<StorePath> = to_send.cloned().collect();
     paths.sort();
     paths.dedup();
     if !paths.is_empty() {
-        pend(host, push, &paths).await?;
-        send(host, &paths, pass, events).await?;
+        hold(host, push, &paths).await?;
+        if let Some((url, ssh_options)) = host.store() {
+            events.send(Event::Phase { name: "copy", total: None });
+            let argv = nix::copy::copy(&url, &ssh_options, false, pass, &paths);
+            send(&argv, "cannot copy to the hypervisor", events).await?;
+        }
     }
     Ok(already_there(moves))
+}
+
+/// Sends derivations with all that building them needs.
+///
+/// # Errors
+/// 20 when copying failed.
+pub async fn send_derivations(
+    host: &Host,
+    derivations: &[StorePath],
+    pass: &PassThrough,
+    events: &Events,
+) -> Result<()> {
+    let Some((url, ssh_options)) = host.store() else { return Ok(()) };
+    events.send(Event::Phase { name: "send", total: None });
+    let argv = nix::copy::copy_derivations(&url, &ssh_options, pass, derivations);
+    send(&argv, "cannot send derivations to the hypervisor", events).await
 }
 
 /// For moves whose closures are on the hypervisor anyway, such as a rollback's; the
@@ -38,7 +64,11 @@ pub fn already_there(moves: Vec<Move>) -> Vec<Copied> {
     moves.into_iter().map(|movement| Copied { movement }).collect()
 }
 
-async fn pend(host: &Host, push: &TransactionId, paths: &[StorePath]) -> Result<()> {
+/// Holds paths on the hypervisor, whether they are there already or will be.
+///
+/// # Errors
+/// 12 when it cannot.
+pub async fn hold(host: &Host, push: &TransactionId, paths: &[StorePath]) -> Result<()> {
     let mut args = vec![push.to_string()];
     args.extend(paths.iter().map(ToString::to_string));
     let reply = host.script(script::PEND, &args).await?;
@@ -52,7 +82,7 @@ async fn pend(host: &Host, push: &TransactionId, paths: &[StorePath]) -> Result<
     Ok(())
 }
 
-/// Lets go of what [`copy`] held: by now profiles and links hold it.
+/// Lets go of what [`copy`] or [`hold`] held: by now profiles and links hold it.
 ///
 /// # Errors
 /// Exit 11 when the hypervisor cannot be asked.
@@ -60,13 +90,10 @@ pub async fn unpend(host: &Host, push: &TransactionId) -> Result<()> {
     host.script(script::UNPEND, &[push.to_string()]).await.map(|_| ())
 }
 
-async fn send(host: &Host, paths: &[StorePath], pass: &PassThrough, events: &Events) -> Result<()> {
-    let Some((url, ssh_options)) = host.store() else { return Ok(()) };
-    events.send(Event::Phase { name: "copy", total: None });
-    let argv = nix::copy::copy(&url, &ssh_options, false, pass, paths);
+async fn send(argv: &Argv, doing: &str, events: &Events) -> Result<()> {
     let mut progress = nix::copy::Progress::default();
     let mut output = process::watch(
-        &argv,
+        argv,
         |_| (),
         |line| {
             if let Some(event) = progress.line(line) {
@@ -77,11 +104,11 @@ async fn send(host: &Host, paths: &[StorePath], pass: &PassThrough, events: &Eve
     .await?;
     // Nix 2.8 on the other side trips over copies that share missing paths (nix-facts 3).
     if !output.ok() && output.errors().contains("not an absolute path: 'nix-archive-1'") {
-        output = process::run(&argv).await?;
+        output = process::run(argv).await?;
     }
     if output.ok() {
         return Ok(());
     }
     let why = nix::errors::read(&progress.errors());
-    Err(why.failure("cannot copy to the hypervisor").after(Aftermath::StoreOnly))
+    Err(why.failure(doing).after(Aftermath::StoreOnly))
 }

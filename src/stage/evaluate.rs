@@ -130,6 +130,15 @@ async fn attempt(request: &EvalRequest, events: &Events) -> Result<Option<Invent
     Ok(Some(Inventory { flake: facts, names: known.names, vms, broken, output: known.output }))
 }
 
+/// The names in the flake's `nixosConfigurations`, without evaluating any of them.
+///
+/// # Errors
+/// When the flake itself cannot be evaluated.
+pub async fn names(request: &EvalRequest) -> Result<Vec<String>> {
+    let pass = PassThrough { overrides: request.overrides.clone(), options: request.options.clone() };
+    Flake { reference: &request.flake, pass: &pass }.names().await
+}
+
 /// A flake with what the user hands through to Nix.
 struct Flake<'a> {
     reference: &'a str,

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::error::Result;
 use crate::host::probe::{self, Way};
 use crate::host::{Host, clock, script};
-use crate::model::check::{Check, CheckResult, Expect, From};
+use crate::model::check::{Check, CheckResult, Expect};
 use crate::model::event::{Event, Events};
 use crate::model::name::TransactionId;
 use crate::model::plan::Move;
@@ -47,7 +47,7 @@ pub type Before = Vec<Option<bool>>;
 /// Asks the laptop's and the guest's checks once, before anything is touched: for the
 /// excuse of interface.md, and to know what must pass again after an undo.
 pub async fn before(movement: &Move, way: &Way) -> Before {
-    let checks: Vec<&Check> = elsewhere(movement).collect();
+    let checks: Vec<&Check> = movement.elsewhere().collect();
     if !movement.running {
         return checks.iter().map(|_| None).collect();
     }
@@ -72,7 +72,8 @@ pub async fn checks(
     events: &Events,
     results: &mut Vec<CheckResult>,
 ) {
-    let chosen: Vec<(&Check, bool)> = elsewhere(movement)
+    let chosen: Vec<(&Check, bool)> = movement
+        .elsewhere()
         .enumerate()
         .filter(|(_, check)| check.expect == wanted)
         .map(|(i, check)| (check, check.excusable && before.get(i) == Some(&Some(false))))
@@ -101,7 +102,7 @@ pub async fn checks(
 /// After an undo: the laptop's and the guest's checks that passed before and do not
 /// pass again. The hypervisor has seen to its own.
 pub async fn lost(movement: &Move, way: &Way, before: &Before) -> Vec<CheckResult> {
-    let passed = elsewhere(movement).zip(before).filter(|(_, before)| **before == Some(true));
+    let passed = movement.elsewhere().zip(before).filter(|(_, before)| **before == Some(true));
     let turn = Arc::new(Turn::default());
     let attempt = |check: Check, way: Way, turn: Arc<Turn>| async move { turn.attempt(&check, &way).await };
     let results = together(
@@ -113,18 +114,36 @@ pub async fn lost(movement: &Move, way: &Way, before: &Before) -> Vec<CheckResul
     results.into_iter().filter(|result| !result.ok).collect()
 }
 
+/// All checks of a VM that nobody switches, wherever they run: every one has a result.
+/// What expects a refusal says nothing about a VM of which something else fails, and no
+/// check says anything about one that does not stand: these are failed without a try.
+pub async fn survey(movement: &Move, way: &probe::Way, stands: bool, events: &Events) -> Vec<CheckResult> {
+    let mut results: Vec<CheckResult> = Vec::new();
+    for wanted in [Expect::Ok, Expect::Refused] {
+        for check in movement.checks.iter().filter(|c| c.expect == wanted) {
+            let ask = stands && (wanted == Expect::Ok || results.iter().all(|r| r.ok));
+            let result = if ask { attempt(check, way).await } else { not_run(check) };
+            events.send(Event::Checked { vm: movement.vm.clone(), check: result.clone() });
+            results.push(result);
+        }
+    }
+    results
+}
+
+fn not_run(check: &Check) -> CheckResult {
+    CheckResult {
+        name: check.name.clone(),
+        from: check.from,
+        ok: false,
+        millis: None,
+        note: Some("another check failed before it".to_owned()),
+        definition: Some(check.definition()),
+    }
+}
+
 /// Whether a result lets a deployment stand.
 pub fn is_good(result: &CheckResult) -> bool {
     result.ok || result.note.as_deref() == Some("failing-before")
-}
-
-/// Whether the laptop or the guest has a check that expects this.
-pub fn has(movement: &Move, wanted: Expect) -> bool {
-    elsewhere(movement).any(|check| check.expect == wanted)
-}
-
-fn elsewhere(movement: &Move) -> impl Iterator<Item = &Check> {
-    movement.checks.iter().filter(|c| c.from != From::Hypervisor)
 }
 
 /// Works on all checks at the same time, tells of each that ends, and returns what came
@@ -207,14 +226,6 @@ impl Turn {
 /// expected, which must hold at once and three times.
 pub async fn attempt(check: &Check, way: &Way) -> CheckResult {
     Turn::default().attempt(check, way).await
-}
-
-/// Seconds that the laptop may need for its own and the guest's checks: all positive
-/// ones at once, then all others at once.
-pub fn seconds(movement: &Move) -> u32 {
-    let positive = elsewhere(movement).filter(|c| c.expect == Expect::Ok).map(|c| c.within).max();
-    let refused = if has(movement, Expect::Refused) { probe::LONGEST } else { 0 };
-    positive.map_or(0, |within| within + probe::LONGEST) + refused
 }
 
 fn holds(check: &Check, found: &str) -> bool {

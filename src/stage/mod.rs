@@ -5,8 +5,11 @@ pub mod build;
 pub mod copy;
 pub mod evaluate;
 pub mod judge;
+pub mod ledger;
 pub mod observe;
+pub mod pin;
 pub mod places;
+pub mod recall;
 pub mod switch;
 
 use crate::model::plan::Move;

@@ -1,5 +1,7 @@
 //! Looks at a hypervisor: everything that a plan needs, in one remote call.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::{Host, script};
 use crate::model::closure::Closure;
@@ -66,6 +68,18 @@ pub async fn closures(host: &Host, paths: &[StorePath]) -> Result<Vec<(StorePath
             _ => None,
         })
         .collect())
+}
+
+/// The sizes of the closures of store paths on the hypervisor, in NAR bytes; a path that
+/// is not there is left out.
+///
+/// # Errors
+/// Exit 11 when the hypervisor cannot be asked.
+pub async fn sizes(host: &Host, paths: &[StorePath]) -> Result<BTreeMap<StorePath, u64>> {
+    let args: Vec<String> = paths.iter().map(ToString::to_string).collect();
+    let reply = host.script(script::SIZES, &args).await?;
+    let listing = reply.fields.first().map(String::as_str).unwrap_or_default();
+    Ok(parse_listing(listing).paths)
 }
 
 /// Ends every transaction that a reboot or a crash of the hypervisor left open.

@@ -46,18 +46,19 @@ async fn find_vsock(host: &Host, moves: &mut [&mut Move]) -> Result<()> {
         if let Some(vsock) = &mut movement.vsock {
             vsock.socat.clone_from(&program);
         }
-        if program.is_none() && movement.guest.via == Some(Via::Vsock) {
-            if let Some(check) = of(movement, From::Vm).next() {
-                return Err(refused(
-                    check,
-                    movement,
-                    "is to run inside the VM over vsock, and the hypervisor has no socat that can do that",
-                )
-                .help(format!(
-                    "install socat on the hypervisor, or set vms.{}.guest.via to \"hypervisor\"",
-                    movement.vm
-                )));
-            }
+        if program.is_none()
+            && movement.guest.via == Some(Via::Vsock)
+            && let Some(check) = of(movement, From::Vm).next()
+        {
+            return Err(refused(
+                check,
+                movement,
+                "is to run inside the VM over vsock, and the hypervisor has no socat that can do that",
+            )
+            .help(format!(
+                "install socat on the hypervisor, or set vms.{}.guest.via to \"hypervisor\"",
+                movement.vm
+            )));
         }
     }
     Ok(())

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::{Copied, judge};
+use super::Copied;
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::script::{self, Reply};
 use crate::host::{Host, identity, probe};
@@ -13,6 +13,7 @@ use crate::model::inventory::FlakeFacts;
 use crate::model::name::TransactionId;
 use crate::model::plan::{How, Move};
 use crate::model::store_path::StorePath;
+use crate::model::terms::Terms;
 use crate::tool::events;
 pub use crate::tool::events::{Line, Recorded};
 use crate::tool::microvm::STATE_DIR;
@@ -20,7 +21,7 @@ use crate::tool::microvm::STATE_DIR;
 /// What is the same for all switches of one command.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// `push`, `rollback`.
+    /// `push`, `rollback`; or `start`, `stop`, `restart`, `retire`, which undo nothing.
     pub verb: &'static str,
     /// `user@host` of the laptop.
     pub who: String,
@@ -69,16 +70,21 @@ impl OnTrial {
         let movement = copied.movement;
         let mut input = vec![transaction.to_string(), movement.vm.to_string(), facts.verb.to_owned()];
         let mut file = |name: &str, content: String| input.extend([name.to_owned(), content]);
-        for (name, content) in script::TRANSACTION_FILES {
+        let files = match facts.verb {
+            "push" | "rollback" => script::TRANSACTION_FILES,
+            _ => script::POWER_FILES,
+        };
+        for (name, content) in files {
             file(name, (*content).to_owned());
         }
         let (settle, boot) = (movement.deadlines.settle, movement.deadlines.boot);
         let on = |place: From| movement.checks.iter().filter(move |c| c.from == place);
+        let longest = u32::try_from(probe::LONGEST.as_secs()).unwrap_or(u32::MAX);
         // The laptop's checks run while the hypervisor's do; their time may come on top.
-        let verdict = movement.deadlines.verdict + judge::seconds(&movement);
+        let verdict = movement.deadlines.verdict + movement.laptop_seconds(longest);
         // What must be refused is tried last of all: then one waits for the other.
-        let agree =
-            judge::has(&movement, Expect::Ok) && on(From::Hypervisor).any(|c| c.expect == Expect::Refused);
+        let agree = movement.expects_elsewhere(Expect::Ok)
+            && on(From::Hypervisor).any(|c| c.expect == Expect::Refused);
         let awaited = on(From::Hypervisor).position(|c| c.derived && matches!(c.probe, Probe::Ping { .. }));
         let checks: u32 = on(From::Hypervisor).map(|c| c.within).sum();
         let how = if movement.how == How::Stage { "stage" } else { "restart" };
@@ -102,6 +108,7 @@ impl OnTrial {
             ("agree", if agree { verdict.to_string() } else { String::new() }),
             ("keep_failed", if facts.keep_failed { "yes".to_owned() } else { String::new() }),
             ("flake", movement.flake.clone().unwrap_or_default()),
+            ("terms", movement.terms.as_ref().map(Terms::write).unwrap_or_default()),
             ("l_head", head(&transaction, "", &movement, facts)),
         ] {
             file(&format!("p/{name}"), value);

@@ -9,8 +9,17 @@
 #![expect(clippy::print_stderr, reason = "what the hypervisor said when a test failed")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests, too")]
 
+mod back;
+mod build_on;
+mod choices;
+mod connection;
 mod failing;
 mod first;
 mod harness;
 mod hypervisor;
+mod interrupted;
+mod neighbours;
+mod reboot;
+mod refused;
 mod running;
+mod verbs;

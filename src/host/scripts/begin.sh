@@ -8,20 +8,36 @@ id=$1 vm=$2 verb=$3
 shift 3
 base=/var/lib/deployvm
 dir=$base/transactions/$id
+new=$base/transactions/.new-$id
 {
     mkdir -p -m 0755 "$base" && mkdir -p -m 0700 "$base/transactions" && mkdir -p -m 0700 /run/deployvm &&
-        (umask 077 && mkdir "$dir")
+        (umask 077 && mkdir "$new")
 } 2>&1 || finish 73
 umask 077
-mkdir "$dir/p" "$dir/c"
-while [ $# -ge 2 ]; do
-    case $1 in c/*) mkdir -p "$dir/${1%/*}" ;; esac
-    printf '%s' "$2" >"$dir/$1" || { rm -rf "$dir"; finish 73; }
-    shift 2
-done
-: >"$dir/events"
-find "$dir" -type f -exec sync {} + && sync "$dir" "$base/transactions"
+# Nobody sees it before it is whole and on the disk.
+written() {
+    mkdir "$new/p" "$new/c" || return 1
+    while [ $# -ge 2 ]; do
+        case $1 in c/*) mkdir -p "$new/${1%/*}" || return 1 ;; esac
+        printf '%s' "$2" >"$new/$1" || return 1
+        shift 2
+    done
+    : >"$new/events" && : >"$new/alive" && find "$new" -exec sync {} + && mv -nT "$new" "$dir" &&
+        [ ! -e "$new" ] && sync "$base/transactions"
+}
+if ! written "$@" 2>&1; then
+    rm -rf "$new"
+    finish 73
+fi
 umask 022
+# Until systemd has said that it runs, it is ours: nobody else ends it, and when it could
+# not be started after all, it finds that it was refused.
+exec 8>"$dir/alive"
+flock -w 10 8 || finish 74
 systemd-run --quiet --collect --unit="deployvm-$verb-$vm-$id" \
-    --property=ExecStopPost="/bin/sh $dir/transaction.sh stopped" --property=TimeoutStopSec=600 \
-    --property=SendSIGHUP=no /bin/sh "$dir/transaction.sh" run 2>&1 || { rm -rf "$dir"; finish 74; }
+    --property=ExecStopPost="/bin/sh $dir/transaction.sh stopped" --property=TimeoutStopSec=900 \
+    --property=SendSIGHUP=no /bin/sh "$dir/transaction.sh" run 8>&- 2>&1 || {
+    printf 'refused\n12\n\nundo.not-started\n\n\n' >"$dir/outcome"
+    finish 74
+}
+exec 8>&-

@@ -12,6 +12,7 @@ for dir in "$base"/transactions/*/; do
     field "${dir##*/}"
     field "$(cat "$dir/outcome" 2>/dev/null)"
 done
+find "$base/transactions" -maxdepth 1 -name '.new-*' -mmin +60 -exec rm -rf {} + 2>/dev/null
 # shellcheck disable=SC2012 # names are ids, [a-z0-9-] only
 ls -1t "$base/transactions" 2>/dev/null | tail -n +51 | while IFS= read -r id; do
     if [ -e "$base/transactions/$id/outcome" ]; then rm -rf "$base/transactions/${id:?}"; fi

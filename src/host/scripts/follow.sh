@@ -5,13 +5,27 @@
 # exit code field: 0, or 66 when there is no such transaction
 if [ -z "${id:-}" ]; then id=$1; fi
 dir=/var/lib/deployvm/transactions/$id
-[ -e "$dir/events" ] || finish 66
+if [ ! -e "$dir/events" ]; then
+    # It was never begun, and shall not begin any more: whoever still tries finds this.
+    (umask 077 && mkdir "$dir" && : >"$dir/events" && printf 'refused\n12\n\nundo.never-begun\n\n\n' >"$dir/outcome") ||
+        finish 66
+fi
 exec 3<"$dir/events"
+idle=0 rounds=0
 while :; do
     last=
     if [ -e "$dir/outcome" ]; then last=yes; fi
     while IFS= read -r event <&3; do printf '%s\n' "$event"; done
     [ -z "$last" ] || break
+    # Nobody works on it, not even its guard, as after a reboot: it is ended here.
+    rounds=$((rounds + 1))
+    if [ $((rounds % 40)) = 0 ]; then
+        if [ -f "$dir/transaction.sh" ] && flock -n "$dir/alive" true 2>/dev/null; then idle=$((idle + 1)); else idle=0; fi
+        if [ $idle -ge 5 ]; then
+            idle=0
+            sh "$dir/transaction.sh" close >/dev/null 2>&1 </dev/null
+        fi
+    fi
     sleep 0.05
 done
 printf '.\n'

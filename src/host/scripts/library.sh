@@ -43,17 +43,29 @@ decided() { readlink "$dir/decided" 2>/dev/null; }
 # reason: the second half of the verdict, one word.
 reason() { r=$(decided) && echo "${r#*.}"; }
 
-# lock_vm SECONDS: the one lock per VM, held until this process ends.
+# lock_vm SECONDS: the one lock per VM, held until this process ends. Whoever only
+# looks holds it for a moment, so nobody asks for it without a little patience.
 lock_vm() {
+    { : >>"/run/deployvm/$vm.lock"; } 2>/dev/null || return 1
     exec 9>"/run/deployvm/$vm.lock"
-    if [ "$1" = 0 ]; then flock -n 9; else flock -w "$1" 9; fi || return 1
+    flock -w "$1" 9 || return 1
+    LOCKED=yes
     p holder >"/run/deployvm/$vm.holder"
 }
 
 shutting_down() { [ "$(systemctl is-system-running 2>/dev/null)" = stopping ]; }
 
-# look: the unit's state now, in ACTIVE SUB PID INVOCATION.
+# look: the unit's state now, in ACTIVE SUB PID INVOCATION. While systemd re-executes
+# itself it does not answer; no answer is not an answer.
 look() {
+    for look_round in 1 2 3 4 5 6 7 8 9 10; do
+        look_once
+        if [ -n "$ACTIVE" ]; then return 0; fi
+        if [ "$look_round" -lt 10 ]; then sleep 0.5; fi
+    done
+    return 1
+}
+look_once() {
     ACTIVE='' SUB='' PID=0 INVOCATION=''
     while IFS='=' read -r key value; do
         case $key in
@@ -75,6 +87,16 @@ alive() {
 # point RUNNER: `current` becomes a link to it, by rename: never a moment without.
 # The owner is that of the link replaced, else microvm:kvm.
 point() {
+    # What an undo goes back to was prepared: a full disk cannot keep it from renaming.
+    if [ -L "$vmdir/.back.$id" ] && [ "$(readlink -- "$vmdir/.back.$id")" = "$1" ]; then
+        if ln -sfn -- "$1" "$vmdir/.spare.$id" 2>/dev/null; then
+            chown -h --reference="$vmdir/.back.$id" -- "$vmdir/.spare.$id"
+        fi
+        mv -fT -- "$vmdir/.back.$id" "$vmdir/current" || return 1
+        if [ -L "$vmdir/.spare.$id" ]; then mv -fT -- "$vmdir/.spare.$id" "$vmdir/.back.$id"; fi
+        sync -- "$vmdir"
+        return
+    fi
     owner=$(stat -c %u:%g -- "$vmdir/current" 2>/dev/null) || owner=microvm:kvm
     ln -sfn -- "$1" "$vmdir/.current.$id" &&
         chown -h -- "$owner" "$vmdir/.current.$id" &&
@@ -92,11 +114,22 @@ disarm() { systemctl stop --no-block "deployvm-guard-$vm-$id.timer" 2>/dev/null 
 # overdue: the guard met a living transaction; past the last deadline it is stuck.
 overdue() {
     limit=$(kept limit)
-    if [ -n "$limit" ] && [ "$(now)" -gt "$limit" ]; then
+    if [ -n "$limit" ] && [ "$(kept boot)" = "$(boot_id)" ] && [ "$(now)" -gt "$limit" ]; then
         decide undo.deadline || :
         systemctl kill -s KILL -- "deployvm-$(p verb)-$vm-$id.service" 2>/dev/null || :
     fi
 }
+
+# prepare_back RUNNER: the link that an undo renames, and some room on the disk.
+prepare_back() {
+    head -c 65536 /dev/zero >"$dir/reserve" || return 1
+    [ -d "$vmdir" ] && [ -n "$1" ] || return 0
+    back_owner=$(stat -c %u:%g -- "$vmdir/current" 2>/dev/null) || back_owner=microvm:kvm
+    ln -sfn -- "$1" "$vmdir/.back.$id" && chown -h -- "$back_owner" "$vmdir/.back.$id"
+}
+
+# boot_id: which boot of this machine it is; its clock begins anew with each.
+boot_id() { cat /proc/sys/kernel/random/boot_id 2>/dev/null; }
 
 # milliseconds SECONDS
 milliseconds() { echo $((${1:-0} * 1000)); }

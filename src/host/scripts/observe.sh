@@ -95,7 +95,7 @@ for dir in "$state"/*/; do
 done
 
 invalid() {
-    # shellcheck disable=SC2086 # store paths have no blanks; others are dropped here
+    # shellcheck disable=SC2046,SC2086 # store paths have no blanks; others are dropped here
     set -- $(printf '%s\n' $paths | grep -E '^/nix/store/[0-9a-z]{32}-[-+._?=0-9a-zA-Z]+$' | sort -u)
     [ $# = 0 ] || nix-store --check-validity --print-invalid "$@" 2>/dev/null
 }

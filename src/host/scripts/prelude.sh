@@ -13,3 +13,17 @@ finish() {
     printf 'deployvm-end\000%s\000' "$1"
     exit 0
 }
+# xargs runs what it has when its input ends, wherever it was cut: the first value is the
+# number of those that follow, and the last of them is a mark, which goes here: turn the
+# values round until it is the first.
+wanted=${1:-}
+shift
+[ $# = "$wanted" ] || finish 65
+turned=1
+while [ $turned -lt "$wanted" ]; do
+    set -- "$@" "$1"
+    shift
+    turned=$((turned + 1))
+done
+[ "$1" = deployvm-input-end ] || finish 65
+shift

@@ -30,10 +30,27 @@ make_generation() {
     [ "$(readlink -- "$profile-$n-link")" = "$1" ] && echo "$n"
 }
 
+# keep_terms N: what a later rollback to this generation has to know, as it came.
+keep_terms() {
+    [ -s "$dir/p/terms" ] || return 0
+    mkdir -p "$base/terms/$vm" || return 0
+    new=$base/terms/$vm/.$1.$id
+    if cp -- "$dir/p/terms" "$new" && sync -- "$new"; then mv -fT -- "$new" "$base/terms/$vm/$1.json"; fi
+}
+
 # repoint_profile: it follows `current`, where that has a number.
 repoint_profile() {
     n=$(generation_of "$(kept current)")
     [ -z "$n" ] || [ "$(readlink -- "$profile")" = "$vm-$n-link" ] || make_generation "$(kept current)" >/dev/null
+}
+
+# drop_new_number: a commit that failed may have made one already; a number belongs
+# only to what was verified.
+drop_new_number() {
+    n=$(generation_of "$to")
+    if [ -z "$n" ] || [ -n "$(kept number_before)" ]; then return 0; fi
+    mkdir -p "$dir/home" && HOME=$dir/home nix-env -p "$profile" --delete-generations "$n" >/dev/null 2>&1
+    rm -f -- "$base/terms/$vm/$n.json"
 }
 
 # adopt: what runs or is staged, and was not made by deployvm, gets a number first.
@@ -45,9 +62,9 @@ adopt() {
         [ -z "$(generation_of "$path")" ] || continue
         nix-store --check-validity "$path" 2>/dev/null || continue
         n=$(make_generation "$path") || continue
+        # Only what runs has proved that it does.
         state=staged
-        if [ "$what" = booted ]; then state=deployed; fi
-        [ "$path" != "$(kept booted)" ] || state=deployed
+        if [ "$path" = "$(kept booted)" ] && [ "$(kept was_up)" = yes ]; then state=deployed; fi
         append_line "$(p "l_adopt_$what")" "$n" "$state" null '' ''
         step adopted "$n"
     done
@@ -81,19 +98,19 @@ remember_running() {
 watch_address() {
     WATCH=
     [ -n "$(p address)" ] || return 0
-    ping -n -i 0.1 -- "$(p address)" >"$dir/result/ping" 2>/dev/null 8>&- 9>&- &
-    WATCH=$!
+    ping -n -O -i 0.1 -- "$(p address)" >"$dir/result/ping" 2>/dev/null 8>&- 9>&- &
+    WATCH=$! WATCHED=yes
 }
 stop_watching() { [ -z "${WATCH:-}" ] || kill "$WATCH" 2>/dev/null || :; WATCH=; }
 
 # downtime: milliseconds in the longest gap between two answers, empty if unknown.
 # Counted in echo requests of 100 ms each, which no jump of the clock changes.
 downtime() {
-    # Nobody was there to miss.
-    [ "$(kept answered_before)" = yes ] && [ -s "$dir/result/ping" ] || return 0
-    awk '/bytes from/ { for (i = 1; i <= NF; i++) if ($i ~ /^icmp_seq=/) { n = substr($i, 10) + 0
-             if (seen && n - last > gap) gap = n - last; last = n; seen++ } }
-         END { if (seen > 1) print (gap > 1 ? gap : 0) * 100 }' "$dir/result/ping"
+    # Nobody was there to miss, or nobody watched to the end.
+    [ "$(kept answered_before)" = yes ] && [ -n "${WATCHED:-}" ] && [ -s "$dir/result/ping" ] || return 0
+    awk '{ for (i = 1; i <= NF; i++) if ($i ~ /^icmp_seq=/) { n = substr($i, 10) + 0; if (n > newest) newest = n } }
+         /bytes from/ { if (seen && n - last > gap) gap = n - last; last = n; seen++ }
+         END { if (seen > 1 && newest - last < 20) print (gap > 1 ? gap : 0) * 100 }' "$dir/result/ping"
 }
 
 # ping_once ADDRESS
@@ -230,7 +247,8 @@ console() {
 # outcome RESULT EXIT NUMBER: prepared here, published when the ledger has it.
 outcome() {
     mkdir -p "$dir/result"
-    printf '%s\n%s\n%s\n' "$1" "$2" "$3" >"$dir/result/outcome"
+    printf '%s\n%s\n%s\n' "$1" "$2" "$3" >"$dir/result/.outcome" && [ -s "$dir/result/.outcome" ] &&
+        mv -fT -- "$dir/result/.outcome" "$dir/result/outcome"
 }
 
 # refuse WORD: nothing was touched.
@@ -252,22 +270,26 @@ append_line() {
     if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then echo >>"$file"; fi
     printf '%s,"time":"%s","generation":%s,"result":"%s","reason":%s,"durations":{%s},"checks":[%s],"console_base64":"%s"}\n' \
         "$1" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${2:-null}" "$3" "${4:-null}" "$(durations)" "$5" "$6" >>"$file"
+    appended=$?
     sync -- "$file"
     exec 6>&-
+    return $appended
 }
 
 durations() {
     d=$(downtime)
     if [ -n "$d" ]; then printf '"downtime":%s,' "$d"; fi
-    printf '"total":%s' $(($(now) - $(kept began || echo 0)))
+    # The clock begins anew with every boot.
+    if [ "$(kept boot)" = "$(boot_id)" ]; then printf '"total":%s' $(($(now) - $(kept began))); else printf '"total":null'; fi
 }
 
 # ledger: this transaction's line, once.
 ledger() {
-    if [ -e "$base/ledger.jsonl" ] && grep -qF "{\"id\":\"$id\"," "$base/ledger.jsonl"; then return 0; fi
+    # A line that a full disk tore off does not count.
+    if grep -q "^{\"id\":\"$id\",.*}\$" "$base/ledger.jsonl" 2>/dev/null; then return 0; fi
     result=$(line outcome 1) number=$(line outcome 3)
     case $result in
-    deployed | staged | unchanged) why=null ;;
+    deployed | staged | unchanged | "done") why=null ;;
     *) why="\"$(reason)\"" ;;
     esac
     list=
@@ -283,15 +305,17 @@ ledger() {
 
 # publish: the outcome becomes visible, last of all; then the traces go.
 publish() {
-    printf '%s\n%s\n%s\n%s\n%s\n%s\n' "$(line outcome 1)" "$(line outcome 2)" "$(line outcome 3)" \
-        "$(decided)" "$(downtime)" "$(kept shutdown)" >"$dir/.outcome"
-    sync -- "$dir/.outcome"
-    mv -f "$dir/.outcome" "$dir/outcome"
+    {
+        printf '%s\n%s\n%s\n%s\n%s\n%s\n' "$(line outcome 1)" "$(line outcome 2)" "$(line outcome 3)" \
+            "$(decided)" "$(downtime)" "$(kept shutdown)" >"$dir/.outcome" &&
+            [ -s "$dir/.outcome" ] && sync -- "$dir/.outcome" && mv -f "$dir/.outcome" "$dir/outcome"
+    } || return 1
+    sync -- "$dir"
     step closed
     unroot to
     unroot from
     unroot pending
-    rm -f -- "/run/deployvm/$vm.holder"
-    rm -rf -- "$dir/home"
+    if [ -n "${LOCKED:-}" ]; then rm -f -- "/run/deployvm/$vm.holder"; fi
+    rm -rf -- "${dir:?}/home"
     disarm
 }

@@ -3,8 +3,8 @@
 
 # run: everything up to a decision. Decides by itself when something fails.
 run() {
-    mkdir -p "$dir/before" "$dir/result" || { refuse state-not-writable; exit 0; }
-    keep began "$(now)"
+    { mkdir -p "$dir/before" "$dir/result" && keep began "$(now)" && keep boot "$(boot_id)"; } ||
+        { refuse state-not-writable; exit 0; }
     step locked
     here=$(readlink -- "$vmdir/current") || here=
     [ "$here" = "$(p expect)" ] || { refuse plan-outdated; exit 0; }
@@ -33,6 +33,7 @@ run() {
 
 # fail WORD: on trial something went wrong.
 fail() {
+    rm -f -- "$dir/reserve"
     console
     if [ -n "$(p keep_failed)" ]; then decide "keep.$1"; else decide "undo.$1"; fi
     step failed "$1"
@@ -41,18 +42,29 @@ fail() {
 # interrupted: whether somebody decided meanwhile.
 interrupted() { [ -n "$(decided)" ]; }
 
-# record: what is there now, before anything is touched.
+# unfinished_neighbour: whether another switch of this VM died and waits to be ended.
+unfinished_neighbour() {
+    for neighbour in "$base"/transactions/*/; do
+        neighbour=${neighbour%/}
+        if [ "$neighbour" = "$dir" ] || [ -e "$neighbour/outcome" ] || [ ! -e "$neighbour/before/recorded" ]; then continue; fi
+        if [ "$(cat "$neighbour/p/vm" 2>/dev/null)" = "$vm" ]; then return 0; fi
+    done
+    return 1
+}
+
+# record: what is there now, before anything is touched. Only when all of it is on the
+# disk does `recorded` say so, and only then may anything be undone.
 record() {
-    look
+    look || return 1
     {
         keep current "$(readlink -- "$vmdir/current" || :)" &&
             keep booted "$(readlink -- "$vmdir/booted" || :)" &&
             keep active "$ACTIVE" && keep sub "$SUB" && keep pid "$PID" && keep invocation "$INVOCATION" &&
             keep stop_timeout "$(stop_timeout)"
     } || return 1
-    if [ -d "$vmdir" ]; then keep directory yes; else keep directory no; fi
-    if [ -e "$vmdir/flake" ]; then keep flake yes; else keep flake no; fi
-    if [ -L "/nix/var/nix/gcroots/microvm/$vm" ]; then keep gcroots yes; else keep gcroots no; fi
+    if [ -d "$vmdir" ]; then keep directory yes; else keep directory no; fi || return 1
+    if [ -e "$vmdir/flake" ]; then keep flake yes; else keep flake no; fi || return 1
+    if [ -L "/nix/var/nix/gcroots/microvm/$vm" ]; then keep gcroots yes; else keep gcroots no; fi || return 1
     # What ran is brought back and verified; what only tried to run may try again;
     # what was stopped stays stopped.
     case $ACTIVE:$PID in
@@ -60,14 +72,25 @@ record() {
     active:*) keep was_up yes ;;
     activating:* | reloading:*) keep was_up trying ;;
     *) keep was_up no ;;
-    esac
-    limit=$(($(now) + $(milliseconds "$(kept stop_timeout)") * 2 + $(milliseconds "$(p boot)") * 2 + $(milliseconds "$(p checks)") * 2 + $(milliseconds "$(p verdict)") + $(milliseconds "$(p agree)") + 60000))
-    keep limit "$limit"
+    esac || return 1
+    set_limit 1 || return 1
+    keep number_before "$(generation_of "$to")" || return 1
     root to "$to" || return 1
     back=$(runner_to_restore)
     case $back in /nix/store/*) root from "$back" || return 1 ;; esac
-    sync -- "$dir/before"/* "$dir/before" "$dir"
+    prepare_back "$back" || return 1
+    { sync -- "$dir/before"/* "$dir/before" "$dir" && keep recorded yes && sync -- "$dir/before/recorded" "$dir/before"; } ||
+        return 1
     step recorded
+}
+
+# set_limit TIMES: when whoever works on this counts as stuck, in our clock.
+set_limit() {
+    limit=$(($(now) + $(milliseconds "$(kept stop_timeout)") * 2 + $(milliseconds "$(p boot)") * 2 + $(milliseconds "$(p checks)") * 2 + $(milliseconds "$(p verdict)") + $(milliseconds "$(p agree)") + 60000))
+    # One look at every check before, and up to three attempts of an undo.
+    for _ in $(each_check); do limit=$((limit + 10000)); done
+    limit=$((limit * $1 - ($1 - 1) * $(now)))
+    keep limit "$limit"
 }
 
 # runner_to_restore: what an undo boots: what was booted, else what was staged.
@@ -95,9 +118,15 @@ stop_timeout() {
 
 # arm: the guard that undoes when this process is killed.
 arm() {
-    systemd-run --quiet --collect --unit="deployvm-guard-$vm-$id" \
-        --on-active=5s --timer-property=OnUnitInactiveSec=5s --timer-property=AccuracySec=500ms \
-        --property=KillMode=process /bin/sh "$dir/transaction.sh" guard 2>"$dir/result/arm"
+    # Twice, because systemd does not answer while it re-executes itself.
+    for arm_round in 1 2; do
+        if systemd-run --quiet --collect --unit="deployvm-guard-$vm-$id" \
+            --on-active=5s --timer-property=OnUnitInactiveSec=5s --timer-property=AccuracySec=500ms \
+            --property=KillMode=process /bin/sh "$dir/transaction.sh" guard 2>"$dir/result/arm"; then return 0; fi
+        if systemctl is-active --quiet "deployvm-guard-$vm-$id.timer"; then return 0; fi
+        if [ "$arm_round" = 1 ]; then sleep 1; fi
+    done
+    return 1
 }
 
 # install_directory: a VM that the hypervisor does not have gets its directory.
@@ -126,15 +155,15 @@ ask_guest() {
 # Sets SHUTDOWN to clean, killed or none. Fails when it will not go.
 stop_vm() {
     SHUTDOWN=none ASKED=
-    look
-    old=$PID
-    if alive "$old"; then
+    look || return 1
+    stop_pid=$PID
+    if alive "$stop_pid"; then
         step stopping "$1"
         SHUTDOWN=killed
-        until=$(($(now) + $(milliseconds "$1")))
+        stop_until=$(($(now) + $(milliseconds "$1")))
         if ask_guest; then
-            while [ "$(now)" -lt "$until" ]; do
-                if ! alive "$old"; then SHUTDOWN=clean; break; fi
+            while [ "$(now)" -lt "$stop_until" ]; do
+                if ! alive "$stop_pid"; then SHUTDOWN=gone; break; fi
                 sleep 0.05
             done
         fi
@@ -144,21 +173,27 @@ stop_vm() {
     # shellcheck disable=SC2086 # a list of unit names
     systemctl stop -- "$unit" $helpers 2>/dev/null 8>&- 9>&- &
     stopping=$!
-    if alive "$old"; then
+    if alive "$stop_pid"; then
         sleep 1
-        if alive "$old"; then kill -s TERM "$old" 2>/dev/null; fi
-        tries=0
-        while alive "$old" && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
-        if alive "$old"; then kill -s KILL "$old" 2>/dev/null; fi
+        if alive "$stop_pid"; then kill -s TERM "$stop_pid" 2>/dev/null; fi
+        stop_tries=0
+        while alive "$stop_pid" && [ $stop_tries -lt 50 ]; do sleep 0.1; stop_tries=$((stop_tries + 1)); done
+        if alive "$stop_pid"; then kill -s KILL "$stop_pid" 2>/dev/null; fi
     fi
-    tries=0
-    while kill -0 "$stopping" 2>/dev/null && [ $tries -lt 300 ]; do sleep 0.1; tries=$((tries + 1)); done
+    stop_tries=0
+    while kill -0 "$stopping" 2>/dev/null && [ $stop_tries -lt 300 ]; do sleep 0.1; stop_tries=$((stop_tries + 1)); done
     kill "$stopping" 2>/dev/null
     wait "$stopping" 2>/dev/null
     [ -n "$ASKED" ] && kill "$ASKED" 2>/dev/null
     rm -f "$dir/hold"
-    look
-    ! alive "$old" && { [ "$ACTIVE" = inactive ] || [ "$ACTIVE" = failed ]; }
+    look || return 1
+    if [ "$SHUTDOWN" = gone ]; then
+        # It ended by itself; by a signal (out of memory, say) is not cleanly. 1 is
+        # CLD_EXITED.
+        SHUTDOWN=killed
+        case $(systemctl show -p ExecMainCode --value -- "$unit") in 0 | 1) SHUTDOWN=clean ;; esac
+    fi
+    ! alive "$stop_pid" && { [ "$ACTIVE" = inactive ] || [ "$ACTIVE" = failed ]; }
 }
 
 # start_vm RUNNER: starts the unit and sees that a process of that runner lives.
@@ -170,7 +205,7 @@ start_vm() {
     STARTED=$(now)
     timeout -k 5 "$(p boot)" systemctl start -- "$unit" 2>"$dir/result/start" 8>&- 9>&-
     rc=$?
-    look
+    look || { WHY=systemd-silent; return 1; }
     TRIAL_PID=$PID TRIAL_INVOCATION=$INVOCATION
     keep trial_invocation "$INVOCATION"
     if [ "$rc" = 124 ]; then WHY=start-timeout; return 1; fi
@@ -180,12 +215,12 @@ start_vm() {
         [ "$rc" = 0 ] || WHY=start-failed
         return 1
     fi
-    if [ "$(readlink -- "$vmdir/booted")" != "$1" ]; then WHY=booted-differs; return 1; fi
+    if [ "$(readlink -- "$vmdir/booted")" != "$1" ]; then WHY="booted-differs"; return 1; fi
 }
 
 # steady: the same main process of the same invocation as at the start.
 steady() {
-    look
+    look || return 1
     [ "$ACTIVE" = active ] && [ "$PID" = "$TRIAL_PID" ] && [ "$INVOCATION" = "$TRIAL_INVOCATION" ]
 }
 
@@ -207,14 +242,14 @@ missing_in() {
 # the verdict boots the old one by itself.
 tick() {
     steady || { WHY=process-exited; return 1; }
-    [ "$(kept trial)" = yes ] && return 0
+    [ "${PROVEN:-}" = yes ] && return 0
     [ "$(now)" -lt $((STARTED + $(milliseconds "$(p settle)"))) ] && return 0
-    old=$(runner_to_restore)
-    if [ -n "$old" ] && [ "$old" != "$to" ]; then
-        if runs_the_old "$to" "$old"; then WHY=old-runner-runs; return 1; fi
-        point "$old" || { WHY=flip-failed; return 1; }
+    tick_back=$(runner_to_restore)
+    if [ -n "$tick_back" ] && [ "$tick_back" != "$to" ]; then
+        if runs_the_old "$to" "$tick_back"; then WHY=old-runner-runs; return 1; fi
+        point "$tick_back" || { WHY=flip-failed; return 1; }
     fi
-    keep trial yes
+    PROVEN=yes
     step proven
 }
 
@@ -226,7 +261,7 @@ trial() {
         interrupted && return 0
         up=yes
         WHY=no-answer
-        taps || { up=; WHY=tap-missing; }
+        taps || { up=; WHY="tap-missing"; }
         if [ -n "$up" ] && [ -n "$(p awaited)" ]; then ping_once "$(p address)" || up=; fi
         [ -n "$up" ] && break
         if [ "$(now)" -ge "$until" ]; then
@@ -240,7 +275,7 @@ trial() {
     keep answered yes
     step booted $(($(now) - STARTED))
     checks || return 1
-    while [ "$(kept trial)" != yes ]; do
+    while [ "${PROVEN:-}" != yes ]; do
         tick || return 1
         interrupted && return 0
         sleep 0.1

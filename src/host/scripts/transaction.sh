@@ -29,8 +29,11 @@ if [ -e "$dir/outcome" ]; then disarm; exit 0; fi
 
 case $mode in
 run)
-    flock -n 8 || exit 75
-    lock_vm 0 || { refuse locked; exit 0; }
+    # begin.sh holds it until systemd has said that this runs.
+    flock -w 60 8 || exit 75
+    if [ -e "$dir/outcome" ]; then exit 0; fi
+    lock_vm 2 || { refuse locked; exit 0; }
+    if unfinished_neighbour; then refuse unfinished-before; exit 0; fi
     run
     ;;
 guard | stopped | close)
@@ -43,7 +46,7 @@ guard | stopped | close)
     stopped) decide undo.transaction-stopped ;;
     close) decide undo.hypervisor-restarted ;;
     esac
-    if shutting_down; then restore_links; exit 0; fi
+    if shutting_down; then links_for_shutdown; exit 0; fi
     lock_vm 60 || exit 75
     step undoing "$(reason)"
     ;;

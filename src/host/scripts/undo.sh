@@ -1,31 +1,50 @@
 # undo.sh: the way back, and the end of every transaction. Every function here can be
 # run again after it was killed half-way. Sourced by transaction.sh.
 
-# finish: carries out what was decided and writes the outcome.
+# finish: carries out what was decided and writes the outcome. When the disk is too full
+# for that, the guard comes again.
 finish() {
+    rm -f -- "$dir/reserve"
     [ -n "$(decided)" ] || decide undo.undecided
     verdict=$(decided)
     step decided "$verdict"
-    case $verdict in
-    commit.*) commit || { replace_decision undo.commit-failed; undo; } ;;
-    keep.*) leave ;;
-    *) undo ;;
-    esac
+    if [ ! -s "$dir/result/outcome" ]; then
+        if ! ours_still; then
+            outcome failed 40 ''
+            replace_decision undo.changed-by-others
+        else
+            case $verdict in
+            commit.*) commit || { replace_decision undo.commit-failed; undo; } ;;
+            keep.*) leave ;;
+            *) undo ;;
+            esac
+        fi
+    fi
     stop_watching
-    ledger
-    publish
+    rm -f -- "$vmdir/.back.$id" "$vmdir/.spare.$id" "$vmdir/.current.$id"
+    [ -s "$dir/result/outcome" ] && ledger && publish || exit 75
+}
+
+# ours_still: nobody else has pointed `current` elsewhere since we began.
+ours_still() {
+    [ "$(kept recorded)" = yes ] || return 0
+    ours_now=$(readlink -- "$vmdir/current") || ours_now=
+    case $ours_now in "$to" | "$(kept current)" | "$(kept booted)") return 0 ;; *) return 1 ;; esac
 }
 
 # replace_decision VERDICT: a commit that could not be carried out is undone.
 replace_decision() { ln -sfnT -- "$1" "$dir/decided"; }
 
-# commit: `current` forward, a number, the roots that the microvm command expects.
+# commit: `current` forward, a number, the roots that the microvm command expects. Once
+# `committed` is on the disk, nothing goes back any more.
 commit() {
     step committing
-    if [ "$how" != stage ]; then still_new || return 1; fi
+    if [ "$(kept committed)" != yes ] && [ "$how" != stage ]; then still_new || return 1; fi
     if [ "$(kept directory)" != yes ]; then install_directory || return 1; fi
     point "$to" || return 1
     number=$(make_generation "$to") || return 1
+    keep committed yes && sync -- "$dir/before/committed" "$dir/before" || return 1
+    keep_terms "$number"
     upstream_roots
     write_flake
     if [ "$how" = stage ]; then
@@ -40,14 +59,16 @@ commit() {
 # the unit can tell.
 still_new() {
     if [ -n "${TRIAL_PID:-}" ]; then steady; return; fi
-    look
+    look || return 1
     [ "$ACTIVE" = active ] && [ "$PID" != 0 ] && [ "$(readlink -- "$vmdir/booted")" = "$to" ]
 }
 
 # leave: --keep-failed: it stays as it is, with a number that is marked unverified.
 leave() {
-    point "$to" || :
+    # What never ran is not left for a crash to boot.
+    if [ "$(readlink -- "$vmdir/booted")" = "$to" ]; then point "$to" || :; else restore_links; fi
     number=$(make_generation "$to") || number=
+    [ -z "$number" ] || keep_terms "$number"
     upstream_roots
     write_flake
     outcome failed 32 "$number"
@@ -55,34 +76,39 @@ leave() {
 
 # restore_links: all that an undo may do while the host itself goes down.
 restore_links() {
-    old=$(runner_to_restore)
-    [ "$how" = stage ] && old=$(kept current)
-    if [ -n "$old" ]; then point "$old"; else rm -f -- "$vmdir/current"; fi
+    [ "$(kept recorded)" = yes ] || return 0
+    links_back=$(runner_to_restore)
+    [ "$how" = stage ] && links_back=$(kept current)
+    if [ -n "$links_back" ]; then point "$links_back"; else rm -f -- "$vmdir/current"; fi
 }
+
+# links_for_shutdown: what is right at the next boot; the rest is done after it.
+links_for_shutdown() { if [ "$(kept committed)" = yes ]; then point "$to"; else restore_links; fi; }
 
 # undo: what was there before, links first, then the process, then the checks.
 undo() {
     step undoing "$(reason)"
     console
-    case $(kept directory) in
-    '') outcome refused 12 ''; return ;;
-    esac
+    # Nothing was touched before all was recorded.
+    [ "$(kept recorded)" = yes ] || { outcome refused 12 ''; return; }
+    set_limit 3 || :
     if [ "$how" = stage ]; then
         restore_links
         outcome failed 30 ''
         return
     fi
     if [ -z "$(kept current)" ] && [ -z "$(kept booted)" ]; then undo_installation; return; fi
-    old=$(runner_to_restore)
-    if ! point "$old"; then outcome failed 40 ''; return; fi
-    look
+    BACK=$(runner_to_restore)
+    if ! point "$BACK"; then outcome failed 40 ''; return; fi
     case $(kept was_up) in
     yes)
-        tries=0
-        until back_up "$old"; do
-            tries=$((tries + 1))
-            if [ $tries -ge 3 ]; then outcome failed 40 ''; return; fi
+        undone=
+        for undo_round in 1 2 3; do
+            if back_up "$BACK"; then undone=yes; break; fi
+            if shutting_down; then links_for_shutdown; exit 0; fi
+            step undoing "again-$undo_round"
         done
+        [ -n "$undone" ] || { outcome failed 40 ''; return; }
         ;;
     *)
         stop_vm "$(polite)" || { outcome failed 40 ''; return; }
@@ -92,9 +118,11 @@ undo() {
         ;;
     esac
     # What was staged but not booted is staged again.
-    if [ "$(kept current)" != "$old" ] && [ -n "$(kept current)" ]; then point "$(kept current)"; fi
+    if [ "$(kept current)" != "$BACK" ] && [ -n "$(kept current)" ]; then point "$(kept current)"; fi
     repoint_profile
-    remember_running
+    drop_new_number
+    # Whatever else runs was not started here: its old record still tells.
+    if [ -n "${RESTARTED:-}" ]; then remember_running; fi
     case $(reason) in
     check-failed | laptop-check-failed | no-answer) outcome rolled-back 31 '' ;;
     *) outcome rolled-back 30 '' ;;
@@ -103,20 +131,23 @@ undo() {
 
 # back_up RUNNER: that runner runs, settled, and what passed before passes again.
 back_up() {
-    look
+    look || return 1
     if [ "$ACTIVE" = active ] && [ "$PID" != 0 ] && [ "$(readlink -- "$vmdir/booted")" = "$1" ]; then
         # It never went down, or systemd has brought it back by itself.
         TRIAL_PID=$PID TRIAL_INVOCATION=$INVOCATION STARTED=$(now)
     else
-        stop_vm "$(polite)" || return 1
+        # A guest of the old runner has its time, whatever the new one did.
+        if [ "$(readlink -- "$vmdir/booted")" = "$1" ]; then back_patience=$(kept stop_timeout); else back_patience=$(polite); fi
+        stop_vm "$back_patience" || return 1
         start_vm "$1" || return 1
+        RESTARTED=yes
     fi
     step restarted "$PID"
-    until=$((STARTED + $(milliseconds "$(p boot)")))
+    back_until=$((STARTED + $(milliseconds "$(p boot)")))
     while :; do
         steady || return 1
         if [ "$(now)" -ge $((STARTED + $(milliseconds "$(p settle)"))) ] && passing_again; then return 0; fi
-        [ "$(now)" -lt "$until" ] || return 1
+        [ "$(now)" -lt "$back_until" ] || return 1
         sleep 0.1
     done
 }

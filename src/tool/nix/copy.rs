@@ -37,6 +37,18 @@ pub fn copy<'a>(
         .env("NIX_SSHOPTS", ssh_options)
 }
 
+/// Copies derivations with everything that building them needs as input, instead of
+/// what they make. Nix 2.8, 2.26 and 2.34 read it alike.
+pub fn copy_derivations<'a>(
+    store: &str,
+    ssh_options: &str,
+    pass: &PassThrough,
+    derivations: impl IntoIterator<Item = &'a StorePath>,
+) -> Argv {
+    // The option may follow the paths.
+    copy(store, ssh_options, false, pass, derivations).arg("--derivation")
+}
+
 /// Follows the progress of one `nix copy`.
 #[derive(Debug, Default)]
 pub struct Progress {

@@ -1,0 +1,133 @@
+# power.sh: start, stop, restart or retire of one microVM, as a transaction on the
+# hypervisor that undoes nothing: what fails is left as it is. begin.sh writes it into
+# the transaction's directory as transaction.sh; library.sh, switch.sh, record.sh and
+# probe.sh lie beside it.
+#
+# arguments: run      the transaction itself (the transient unit's ExecStart)
+#            stopped  the unit's ExecStopPost: ends what was killed
+#            close    by a later deployvm command: the same, after a reboot
+# reads:     p/NAME one parameter each (p/verb says what to do), c/NN/NAME the checks
+# writes:    events, before/, decided, console, outcome (last of all, by rename)
+# exit code: 0 once there is an outcome, 75 when somebody else works on it
+set -u
+dir=$(CDPATH='' cd -- "${0%/*}" && pwd) || exit 70
+# shellcheck source=src/host/scripts/library.sh
+. "$dir/library.sh"
+# shellcheck source=src/host/scripts/switch.sh
+. "$dir/switch.sh"
+# shellcheck source=src/host/scripts/record.sh
+. "$dir/record.sh"
+
+# Only one process works on a transaction: it holds this lock as long as it lives.
+exec 8>"$dir/alive"
+mode=${1:-}
+verb=$(p verb)
+if [ -e "$dir/outcome" ]; then exit 0; fi
+
+# down: stopped, and not about to come back.
+down() {
+    if ! stop_vm "$(kept stop_timeout)"; then fail stop-failed; return 1; fi
+    # shellcheck disable=SC2086 # a list of unit names
+    systemctl reset-failed -- "$unit" $helpers 2>/dev/null || :
+    keep shutdown "$SHUTDOWN"
+    keep down yes
+    step stopped "$SHUTDOWN"
+}
+
+# up: what is staged runs, and holds its checks here and for the laptop.
+up() {
+    if ! start_vm "$to"; then fail "$WHY"; return 1; fi
+    step started "$PID"
+    if ! trial; then fail "$WHY"; return 1; fi
+    verdict
+}
+
+# unlink_vm: every link and root that it has, but nothing that the guest wrote. Can be
+# run again after it was killed half-way.
+unlink_vm() {
+    for link in "$profile"-*-link; do
+        n=${link#"$profile"-} n=${n%-link}
+        # That of another VM whose name only begins like this one's is not meant.
+        case $n in '' | *[!0-9]*) continue ;; esac
+        rm -f -- "$link"
+    done
+    rm -f -- "$profile" "$base/running/$vm"
+    rm -rf -- "$base/terms/${vm:?}" "$base/pins/${vm:?}"
+    rm -f -- "/nix/var/nix/gcroots/microvm/$vm" "/nix/var/nix/gcroots/microvm/booted-$vm" \
+        "/nix/var/nix/gcroots/microvm/old-$vm"
+    for link in current booted old toplevel; do
+        if [ -L "$vmdir/$link" ]; then rm -f -- "$vmdir/$link"; fi
+    done
+    rm -f -- "$vmdir/flake" "$vmdir"/.current.*
+    find "$vmdir" -maxdepth 1 -type s -delete 2>/dev/null
+    # A volume keeps the directory.
+    rmdir -- "$vmdir" 2>/dev/null || :
+    step unlinked
+}
+
+# run_verb: everything up to a decision.
+run_verb() {
+    mkdir -p "$dir/before" "$dir/result" || { refuse state-not-writable; exit 0; }
+    keep began "$(now)"
+    keep boot "$(boot_id)"
+    step locked
+    here=$(readlink -- "$vmdir/current") || here=
+    [ "$here" = "$(p expect)" ] || { refuse plan-outdated; exit 0; }
+    look
+    # What is staged is what shall run: nothing is ever pointed back.
+    if ! { keep current "$to" && keep invocation "$INVOCATION" && keep stop_timeout "$(stop_timeout)"; }; then
+        refuse state-not-writable
+        exit 0
+    fi
+    sync -- "$dir/before"/* "$dir/before" "$dir"
+    number=$(generation_of "$to")
+    case $verb in
+    stop | restart | retire) down || return ;;
+    esac
+    case $verb in
+    start | restart) up || return ;;
+    retire) unlink_vm ;;
+    esac
+    decide "commit.$verb" || :
+}
+
+# take_over: what a killed process left: a VM that was to run is started, one that was
+# stopped to be retired is unlinked.
+take_over() {
+    number=
+    case $verb in
+    start | restart)
+        look
+        if [ "$ACTIVE" != active ]; then systemctl start --no-block -- "$unit" 2>/dev/null; fi
+        ;;
+    retire) if [ "$(kept down)" = yes ]; then unlink_vm && decide commit.retire; fi ;;
+    esac
+    decide "keep.$1" || :
+}
+
+case $mode in
+run)
+    flock -w 60 8 || exit 75
+    if [ -e "$dir/outcome" ]; then exit 0; fi
+    lock_vm 2 || { refuse locked; exit 0; }
+    run_verb
+    ;;
+stopped | close)
+    if [ "$mode" = stopped ]; then flock -w 5 8 || exit 75; else flock -n 8 || exit 75; fi
+    if [ -e "$dir/outcome" ]; then exit 0; fi
+    if shutting_down; then exit 0; fi
+    lock_vm 60 || exit 75
+    mkdir -p "$dir/before" "$dir/result"
+    if [ "$mode" = stopped ]; then take_over transaction-stopped; else take_over hypervisor-restarted; fi
+    ;;
+*) exit 64 ;;
+esac
+step decided "$(decided)"
+case $(decided) in
+commit.*) outcome "done" 0 "$number" ;;
+*) outcome failed 32 "$number" ;;
+esac
+case $verb in start | restart) remember_running ;; esac
+ledger
+publish
+exit 0

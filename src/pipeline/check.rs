@@ -1,0 +1,159 @@
+//! The checks alone, with nothing deployed: what holds of the VMs as they run now.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::known::{self, Aim, Settle, recall};
+use super::past::{Looked, open};
+use super::prepare::{request, wishes};
+use super::{Choices, Context, Intent, Target, look};
+use crate::error::{Result, last_lines};
+use crate::host::probe;
+use crate::model::check::CheckResult;
+use crate::model::event::Event;
+use crate::model::inventory::Wanted;
+use crate::model::name::{VmName, Word};
+use crate::model::observed::Observed;
+use crate::model::outcome::{Outcome, Word as Ended};
+use crate::model::plan::Move;
+use crate::model::terms::Terms;
+use crate::plan::decide::{Wish, decide};
+use crate::plan::{generations, select, standing, state};
+use crate::stage::evaluate::evaluate;
+use crate::stage::{judge, observe};
+
+/// Runs the checks that the flake and the settings declare.
+///
+/// # Errors
+/// 2 for a bad wish, 10 when the flake itself does not evaluate, 11 when the hypervisor
+/// cannot be reached.
+pub async fn with_flake(context: &Context, intent: Intent<'_>) -> Result<Vec<Outcome>> {
+    let request = request(context, &intent)?;
+    let connection = async {
+        match &intent.certain {
+            Some(address) => look::connect(context, address).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let (inventory, connection) = tokio::join!(evaluate(&request, &context.events), connection);
+    let inventory = inventory?;
+    let chosen = (intent.settle)(&inventory)?;
+    let wishes = wishes(&inventory, &chosen, true)?.wishes;
+    let host = match connection? {
+        Some(host) => host,
+        None => look::connect(context, &chosen.target.address).await?,
+    };
+    let observed = look::look(context, &host, &[]).await?;
+    let mut outcomes: Vec<Outcome> = inventory.broken.iter().map(|(vm, error)| broken(vm, error)).collect();
+    outcomes.extend(run(context, &mut Looked { host, observed }, &wishes).await?);
+    outcomes.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(outcomes)
+}
+
+/// Runs the checks with which what runs was deployed.
+///
+/// # Errors
+/// 2 for a word that the hypervisor does not know, 11 when it cannot be reached.
+pub async fn without_flake(
+    context: &Context,
+    target: &Target,
+    typed: &[String],
+    tags: &BTreeMap<VmName, Vec<Word>>,
+    settle: Settle<'_>,
+) -> Result<Vec<Outcome>> {
+    let message = "no flake here: these are the checks with which each VM was deployed".to_owned();
+    context.events.send(Event::Warning { message });
+    let mut looked = open(context, target).await?;
+    let installed: BTreeSet<VmName> = looked.observed.vms.keys().cloned().collect();
+    let chosen = select::among(typed, &installed, tags)?;
+    let aims = aims(&chosen, &looked.observed);
+    let recalled = recall(&looked.host, &aims).await?;
+    let wishes = known::wishes(&aims, &recalled, settle)?;
+    run(context, &mut looked, &wishes).await
+}
+
+/// What these VMs run, or else have staged.
+fn aims(vms: &[VmName], observed: &Observed) -> Vec<Aim> {
+    let aim = |vm: &VmName| {
+        let found = observed.vms.get(vm)?;
+        let path = state::runs(found).or_else(|| found.staged())?;
+        Some(Aim { vm: vm.clone(), number: generations::number_of(found, &path).unwrap_or(0), path })
+    };
+    vms.iter().filter_map(aim).collect()
+}
+
+async fn run(context: &Context, looked: &mut Looked, wishes: &[Wish]) -> Result<Vec<Outcome>> {
+    settle_down(context, looked, wishes).await?;
+    let vms: Vec<VmName> = wishes.iter().map(|wish| wish.vm.clone()).collect();
+    let aims = aims(&vms, &looked.observed);
+    let recalled = recall(&looked.host, &aims).await?;
+    let terms = |vm: &VmName| {
+        let mine = aims.iter().zip(&recalled).find(|(aim, _)| aim.vm == *vm);
+        mine.and_then(|(_, recalled)| recalled.terms.as_ref())
+    };
+    context.events.send(Event::Phase { name: "check", total: Some(wishes.len() as u64) });
+    let plan = decide("", wishes, &looked.observed, &BTreeMap::new(), Choices::default());
+    let mut outcomes = Vec::new();
+    for movement in &plan.moves {
+        let wanted = wishes.iter().find(|wish| wish.vm == movement.vm).and_then(|wish| wish.wanted.as_ref());
+        let outcome = one(context, looked, movement, wanted, terms(&movement.vm)).await;
+        context.events.send(Event::Done { outcome: outcome.clone() });
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
+}
+
+/// A process that has just started may yet fall: looks again once each has had its time.
+async fn settle_down(context: &Context, looked: &mut Looked, wishes: &[Wish]) -> Result<()> {
+    let left = wishes.iter().filter_map(|wish| {
+        let found = looked.observed.vms.get(&wish.vm).filter(|found| found.is_running())?;
+        Some(standing::unsettled(found, wish.settings.deadlines().settle))
+    });
+    let left = left.max().unwrap_or_default();
+    if left > 0 {
+        tokio::time::sleep(Duration::from_secs(left)).await;
+        context.events.send(Event::Phase { name: "look", total: None });
+        looked.observed = observe::observe(&looked.host, &[]).await?;
+    }
+    Ok(())
+}
+
+async fn one(
+    context: &Context,
+    looked: &Looked,
+    movement: &Move,
+    wanted: Option<&Wanted>,
+    terms: Option<&Terms>,
+) -> Outcome {
+    let vm = &movement.vm;
+    let mut outcome = Outcome::new(vm.clone(), Ended::Unchanged, 0);
+    let Some(found) = looked.observed.vms.get(vm) else {
+        (outcome.result, outcome.exit) = (Ended::Failed, 32);
+        outcome.detail = Some("it is not installed".to_owned());
+        return outcome;
+    };
+    outcome.from = state::runs(found).filter(|_| found.is_running());
+    let taps: Vec<String> =
+        wanted.map(|wanted| wanted.taps().map(str::to_owned).collect()).unwrap_or_default();
+    let bridged = terms.map(|terms| terms.taps.as_slice()).unwrap_or_default();
+    let mut results = vec![standing::unit(found, movement.deadlines.settle)];
+    results.extend(standing::taps(&taps, bridged, &looked.observed.host));
+    for check in &results {
+        context.events.send(Event::Checked { vm: vm.clone(), check: check.clone() });
+    }
+    let way = probe::way(&looked.host, movement);
+    let stands = results.first().is_some_and(|unit| unit.ok);
+    results.extend(judge::survey(movement, &way, stands, &context.events).await);
+    if !results.iter().all(|result: &CheckResult| result.ok) {
+        (outcome.result, outcome.exit) = (Ended::Failed, 32);
+        outcome.reason = Some("check-failed".to_owned());
+    }
+    outcome.checks = results;
+    outcome
+}
+
+fn broken(vm: &VmName, error: &str) -> Outcome {
+    let mut outcome = Outcome::new(vm.clone(), Ended::Failed, 10);
+    outcome.detail = Some(format!("it does not evaluate: {}", last_lines(error, 3).join(" ")));
+    outcome
+}

@@ -1,0 +1,114 @@
+//! Going back to earlier generations: a plan from what the hypervisor itself knows, for
+//! the same transaction as any other. Nothing is evaluated, and no Nix is needed here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::known::{Aim, recall, wishes};
+use super::past::{Looked, open};
+use super::{Choices, Context, SettleOne, Target};
+use crate::error::Result;
+use crate::host::clock;
+use crate::model::closure::Closure;
+use crate::model::name::{VmName, Word};
+use crate::model::observed::{Found, Observed};
+use crate::model::plan::{How, Move, Plan};
+use crate::model::store_path::StorePath;
+use crate::plan::decide::decide;
+use crate::plan::{generations, select};
+use crate::stage::ledger;
+use crate::stage::observe;
+use crate::stage::recall::Recalled;
+
+/// What the user wants to go back to.
+pub struct Return<'a> {
+    /// Where.
+    pub target: Target,
+    /// Names, globs and tags as typed.
+    pub typed: Vec<String>,
+    /// Tags that are known without the flake.
+    pub tags: BTreeMap<VmName, Vec<Word>>,
+    /// A certain generation.
+    pub to: Option<u64>,
+    /// What the settings at hand make of those that the generation was deployed with.
+    pub settle: SettleOne<'a>,
+}
+
+/// A plan to go back.
+pub struct Prepared {
+    /// The plan.
+    pub plan: Plan,
+    /// The open connection, and what was found.
+    pub looked: Looked,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// 2 for a VM or number that there is not, 12 when there is nothing to go back to, 11
+/// when the hypervisor cannot be reached.
+pub async fn prepare(context: &Context, wanted: &Return<'_>) -> Result<Prepared> {
+    let mut looked = open(context, &wanted.target).await?;
+    let chosen = select::among(&wanted.typed, &looked.known(), &wanted.tags)?;
+    let ledger = ledger::read(&looked.host, &chosen).await?;
+    let mut aims = Vec::new();
+    for vm in chosen {
+        let installed: BTreeSet<VmName> = looked.observed.vms.keys().cloned().collect();
+        let found = looked.observed.vms.get(&vm).ok_or_else(|| select::unknown(vm.as_str(), &installed))?;
+        let (number, path) = generations::previous(&vm, found, &ledger.entries, wanted.to)?;
+        aims.push(Aim { vm, number, path });
+    }
+    // Excuses need the whole story of these VMs, not only the ledger's end.
+    looked.observed.ledger = ledger.entries;
+    let recalled = recall(&looked.host, &aims).await?;
+    let wishes = wishes(&aims, &recalled, &wanted.settle)?;
+    let closures = closures(&mut looked, &aims).await?;
+    let mut plan = decide(&wanted.target.name, &wishes, &looked.observed, &closures, Choices::default());
+    for movement in &mut plan.moves {
+        if let Some((aim, recalled)) = aims.iter().zip(&recalled).find(|(aim, _)| aim.vm == movement.vm) {
+            explain(movement, aim, recalled, &looked.observed);
+        }
+    }
+    Ok(Prepared { plan, looked })
+}
+
+/// The closures of both sides, which are all on the hypervisor: nothing is to be sent.
+async fn closures(looked: &mut Looked, aims: &[Aim]) -> Result<BTreeMap<StorePath, Closure>> {
+    let running = |found: &Found| found.booted_path().filter(|_| found.is_running()).or(found.staged());
+    let mut paths: BTreeSet<StorePath> = aims.iter().map(|aim| aim.path.clone()).collect();
+    paths.extend(aims.iter().filter_map(|aim| looked.observed.vms.get(&aim.vm).and_then(running)));
+    let paths: Vec<StorePath> = paths.into_iter().collect();
+    let closures: BTreeMap<StorePath, Closure> =
+        observe::closures(&looked.host, &paths).await?.into_iter().collect();
+    looked.observed.closures = closures.clone();
+    Ok(closures)
+}
+
+/// Says which generation it is, and refuses one that is not in the store any more.
+fn explain(movement: &mut Move, aim: &Aim, recalled: &Recalled, observed: &Observed) {
+    let made = generations::made_by(&aim.vm, aim.number, &aim.path, &observed.ledger);
+    let revision = made.and_then(|entry| entry.revision.as_deref()).and_then(|hash| hash.get(..9));
+    let of = revision.map(|hash| format!(" of {hash}")).unwrap_or_default();
+    let since = observed.vms.get(&aim.vm).and_then(|found| made_at(found, aim.number));
+    let since = since.map(|time| format!(", made {time}")).unwrap_or_default();
+    movement.notes.insert(0, format!("this is generation {}{of}{since}", aim.number));
+    if !recalled.valid && !matches!(movement.how, How::Refuse(_)) {
+        movement.how = How::Refuse(format!(
+            "generation {} was collected: {} is not in the hypervisor's store any more",
+            aim.number, aim.path
+        ));
+    }
+    if recalled.terms.is_none() {
+        // A guess is not written down as if it were known.
+        movement.terms = None;
+        if movement.changes() {
+            let known =
+                if movement.checks.is_empty() { "its taps alone are" } else { "its taps and address are" };
+            movement.notes.push(format!("nothing was kept about how it was deployed, so {known} checked"));
+        }
+    }
+}
+
+fn made_at(found: &Found, number: u64) -> Option<String> {
+    let index = found.generations.iter().position(|(n, _)| *n == number)?;
+    found.generation_times.get(index).copied().map(clock::rfc3339)
+}

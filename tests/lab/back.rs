@@ -1,0 +1,150 @@
+//! Going back to earlier generations, and what is told about them.
+
+use serde_json::Value;
+
+use crate::harness::{HYPERVISOR, Lab, Pushed};
+
+/// Another verb of deployvm on the hypervisor, with its JSON.
+fn verb(lab: &Lab, args: &[&str]) -> Pushed {
+    Pushed(lab.laptop(&[&["deployvm"], args, &["-H", HYPERVISOR, "--yes", "--json"]].concat()))
+}
+
+/// The one object that a command printed.
+#[track_caller]
+fn object(lab: &Lab, args: &[&str]) -> Value {
+    let said = lab.laptop(&[&["deployvm"], args, &["-H", HYPERVISOR, "--json"]].concat()).expect(0);
+    serde_json::from_str(said.stdout.trim()).unwrap_or_else(|e| panic!("{e}\n{said}"))
+}
+
+/// A lab whose vm2 has three generations, which say so.
+fn three() -> Lab {
+    let lab = Lab::deployed(&[]);
+    for version in ["2", "3"] {
+        lab.edit_vm("vm2", &format!(r#"version = "{version}";"#));
+        lab.push(&["vm2"]).expect(0);
+        lab.answers("vm2", &format!("vm2 version {version}"));
+    }
+    assert_eq!(lab.vm("vm2").generation, Some(3));
+    lab
+}
+
+#[test]
+fn back_and_forth() {
+    let lab = three();
+    let (other, last) = (lab.vm("vm1"), lab.vm("vm2"));
+    // Nothing is evaluated: a broken flake is no obstacle.
+    let flake = std::fs::read_to_string(lab.flake().join("flake.nix")).unwrap();
+    lab.write("flake.nix", "{ {");
+    for (args, number) in
+        [(&["rollback", "vm2"][..], 2), (&["rollback", "vm2"], 1), (&["rollback", "vm2", "--to", "2"], 2)]
+    {
+        let said = verb(&lab, args).expect(0).vm_is("vm2", "deployed", 0);
+        assert_eq!(said["generation"], number);
+        lab.answers("vm2", &format!("vm2 version {number}"));
+        let now = lab.vm("vm2");
+        now.runs(&lab, &last.generations[&number]);
+        assert_eq!((now.generation, &now.generations), (Some(number), &last.generations));
+        let entry = lab.last_entry("vm2");
+        assert_eq!((&entry["verb"], &entry["result"]), (&"rollback".into(), &"deployed".into()));
+        lab.tidy();
+    }
+    let read = lab.hv("nix-env --list-generations -p /var/lib/deployvm/profiles/vm2").expect(0).stdout;
+    assert!(read.lines().count() == 3 && read.lines().nth(1).unwrap().contains("(current)"), "{read}");
+
+    // There is nothing before the first, and no fourth.
+    verb(&lab, &["rollback", "vm2", "--to", "1"]).expect(0);
+    assert_eq!(verb(&lab, &["rollback", "vm2"]).0.code, 12);
+    assert_eq!(verb(&lab, &["rollback", "vm2", "--to", "4"]).0.code, 2);
+    lab.answers("vm2", "vm2 version 1");
+
+    // The flake's own comes back under its number.
+    lab.write("flake.nix", &flake);
+    let said = verb(&lab, &["push", "vm2"]).expect(0).vm_is("vm2", "deployed", 0);
+    assert_eq!(said["generation"], 3);
+    lab.answers("vm2", "vm2 version 3");
+    assert_eq!(lab.vm("vm2").generations, last.generations);
+    assert_eq!(lab.vm("vm1"), other);
+}
+
+#[test]
+fn a_rollback_that_fails_is_undone() {
+    let lab = three();
+    let old = lab.vm("vm2");
+    let check = "http = \"http://10.2.0.2/\"\nbody = \"version 3\"\nwithin = 3\n";
+    lab.write("deployvm.toml", &format!("[vms.vm2.checks.web]\n{check}"));
+    let said = verb(&lab, &["rollback", "vm2"]).expect(31).vm_is("vm2", "rolled-back", 31);
+    assert_eq!(said["reason"], "check-failed");
+    lab.answers("vm2", "vm2 version 3");
+    let now = lab.vm("vm2");
+    now.runs(&lab, &old.generations[&3]);
+    assert_eq!((now.generation, now.generations), (old.generation, old.generations));
+    lab.tidy();
+}
+
+#[test]
+fn what_failed_is_nothing_to_go_back_to() {
+    let lab = Lab::deployed(&[]);
+    lab.edit_vm("vm2", r#"version = "2"; fault = "mute";"#);
+    let kept = lab.push_with(&["vm2", "--keep-failed"], &[("DEPLOYVM_DEFAULTS__BOOT", "8")]);
+    kept.expect(32).vm_is("vm2", "failed", 32);
+    assert_eq!(lab.vm("vm2").generation, Some(2));
+    lab.edit_vm("vm2", r#"version = "3"; fault = null;"#);
+    lab.push(&["vm2"]).expect(0);
+    assert_eq!(lab.vm("vm2").generation, Some(3));
+    let listed = object(&lab, &["generations", "vm2"]);
+    let verified: Vec<&Value> =
+        listed["generations"].as_array().unwrap().iter().map(|g| &g["verified"]).collect();
+    assert_eq!(verified, [&Value::from(true), &false.into(), &true.into()], "{listed}");
+    let said = verb(&lab, &["rollback", "vm2"]).expect(0).vm_is("vm2", "deployed", 0);
+    assert_eq!(said["generation"], 1, "not to the one that failed");
+    lab.answers("vm2", "vm2 version 1");
+}
+
+#[test]
+fn status_in_every_state() {
+    let lab = Lab::up(&[]);
+    let states = || {
+        let status = object(&lab, &["status"]);
+        let vms = status["vms"].as_array().unwrap().clone();
+        let state = |name: &str| {
+            let vm = vms.iter().find(|vm| vm["name"] == name);
+            vm.map_or(String::new(), |vm| vm["state"].as_str().unwrap().to_owned())
+        };
+        (state("vm1"), state("vm2"), status.to_string())
+    };
+    let is = |one: &str, two: &str| {
+        let (first, second, all) = states();
+        assert_eq!((first.as_str(), second.as_str()), (one, two), "{all}");
+    };
+    is("absent", "absent");
+    lab.push(&[]).expect(0);
+    is("current", "current");
+    let status = object(&lab, &["status", "vm2"]);
+    let (said, there) = (&status["vms"][0], lab.vm("vm2"));
+    for runner in ["desired", "staged", "booted", "running"] {
+        assert_eq!(said["runner"][runner].as_str(), there.booted.as_deref(), "{runner}: {said}");
+    }
+    assert_eq!((&said["unit"]["main_pid"], &said["generation"]), (&there.pid.into(), &1.into()), "{said}");
+    let revision = lab.laptop(&["git", "rev-parse", "HEAD"]).stdout.trim().to_owned();
+    assert_eq!((&said["revision"], &said["mode"]), (&revision.into(), &"imperative".into()), "{said}");
+
+    lab.edit_vm("vm2", r#"version = "2";"#);
+    is("current", "outdated");
+    assert_eq!(lab.laptop(&["deployvm", "plan", "-H", HYPERVISOR, "--exit-code"]).code, 3);
+    lab.push(&["--no-restart"]).expect(0);
+    is("current", "stale");
+    lab.hv("systemctl stop microvm@vm1").expect(0);
+    is("stopped", "stale");
+    lab.push(&[]).expect(0);
+    is("stopped", "current");
+    lab.laptop(&["git", "rm", "-qf", "vms/vm1.nix"]).expect(0);
+    lab.commit();
+    is("orphan", "current");
+    // What runs now cannot start again: its runner's directory is no longer a VM's.
+    lab.hv("rm /opt/lab/bin/qemu-system-x86_64; systemctl kill -s KILL microvm@vm2").expect(0);
+    crate::running::until("vm2 fails", 30, || match states() {
+        (_, state, _) if state == "failed" => Ok(()),
+        (_, _, all) => Err(all),
+    });
+    assert_eq!(lab.laptop(&["deployvm", "status", "-H", HYPERVISOR, "--no-eval"]).code, 0);
+}

@@ -1,0 +1,177 @@
+//! A laptop that dies, a user who presses Ctrl-C, and a transaction that is killed: at
+//! every step the VM ends on its old generation, or verified on its new one.
+
+use crate::harness::{Lab, Pushed};
+use crate::hypervisor::Vm;
+
+/// Panics unless what the transaction recorded is so: all links, the profile, the process
+/// and the web server agree with it. Returns the result word.
+#[track_caller]
+fn consistent(lab: &Lab, id: &str, old: &Vm, version: &str) -> String {
+    let outcome = lab.outcome(id);
+    let entry = lab.ledger().into_iter().find(|e| e["id"] == id).unwrap();
+    assert_eq!(entry["result"], outcome[0], "{entry}");
+    let now = lab.vm("vm2");
+    match outcome[0].as_str() {
+        "rolled-back" => {
+            now.runs(lab, old.booted.as_ref().unwrap());
+            assert_eq!((now.generation, &now.generations), (old.generation, &old.generations));
+        }
+        "deployed" => {
+            now.runs(lab, entry["to"].as_str().unwrap());
+            assert_eq!(entry["generation"], now.generation.unwrap());
+        }
+        other => panic!("{id}: {other}: {outcome:?}"),
+    }
+    let wanted = if outcome[0] == "deployed" { version } else { &version_of(old, lab) };
+    lab.answers("vm2", &format!("vm2 version {wanted}"));
+    // What the laptop had held while it copied: the next push drops it after a day.
+    lab.tidy_but("-pending-");
+    outcome[0].clone()
+}
+
+/// The version that a runner was made of, by the closure of its program.
+fn version_of(vm: &Vm, lab: &Lab) -> String {
+    let program = lab.disk(&format!("{}/share/microvm/system", vm.booted.as_ref().unwrap()));
+    let system = std::fs::read_link(program).unwrap();
+    let conf = lab.hv(&format!("cat {}/etc/systemd/system/app.service", system.display())).expect(0);
+    let app = conf.stdout.split("-app-").nth(1).unwrap();
+    app.split('/').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_laptop_that_dies_changes_nothing() {
+    let lab = Lab::deployed(&[]);
+    for step in ["recorded", "stopping", "flipped", "started", "proven", "waiting"] {
+        let (old, before) = (lab.vm("vm2"), lab.transactions());
+        let version = format!("2-{step}");
+        lab.edit_vm("vm2", &format!(r#"version = "{version}";"#));
+        let push = lab.pushing(&["vm2"], &[("DEPLOYVM_DEFAULTS__VERDICT", "3")]);
+        let id = lab.reaches(&before, step);
+        push.signal("KILL");
+        push.wait(10);
+        let result = consistent(&lab, &id, &old, &version);
+        if step != "waiting" {
+            assert_eq!(result, "rolled-back", "{step}");
+            assert_eq!(lab.last_entry("vm2")["reason"], "no-verdict", "{step}");
+        }
+    }
+    lab.push(&[]).expect(0);
+    lab.answers("vm2", "vm2 version 2-waiting");
+}
+
+#[test]
+fn a_line_that_drops_is_picked_up_again() {
+    let lab = Lab::deployed(&[]);
+    // For longer than the hypervisor waits for the laptop: undone, and the laptop learns it.
+    let (old, other, before) = (lab.vm("vm2"), lab.vm("vm1"), lab.transactions());
+    lab.write("deployvm.toml", "[vms.vm1]\nafter = [\"vm2\"]\n");
+    lab.change_vm("vm1", r#"version = "long";"#);
+    lab.edit_vm("vm2", r#"version = "long";"#);
+    let push = lab.pushing(&[], &[("DEPLOYVM_DEFAULTS__VERDICT", "5")]);
+    let id = lab.reaches(&before, "flipped");
+    lab.script("link", &["down"]).expect(0);
+    lab.outcome(&id);
+    lab.script("link", &["up"]).expect(0);
+    let pushed = Pushed(push.wait(200)).expect(30);
+    assert_eq!(pushed.vm_is("vm2", "rolled-back", 30)["reason"], "no-verdict");
+    pushed.vm_is("vm1", "skipped", 13);
+    assert_eq!(consistent(&lab, &id, &old, "long"), "rolled-back");
+    assert_eq!(lab.vm("vm1"), other);
+
+    // For a moment, with a VM still to come: nothing is lost.
+    let before = lab.transactions();
+    let push = lab.pushing(&[], &[("DEPLOYVM_DEFAULTS__VERDICT", "60")]);
+    let id = lab.reaches(&before, "started");
+    lab.script("link", &["down"]).expect(0);
+    lab.reaches(&before, "booted");
+    lab.script("link", &["up"]).expect(0);
+    let pushed = Pushed(push.wait(200)).expect(0);
+    pushed.vm_is("vm1", "deployed", 0);
+    pushed.vm_is("vm2", "deployed", 0);
+    assert_eq!(consistent(&lab, &id, &old, "long"), "deployed");
+    lab.answers("vm1", "vm1 version long");
+}
+
+#[test]
+fn ctrl_c_during_a_switch_undoes_it() {
+    let lab = Lab::deployed(&[]);
+    lab.write("deployvm.toml", "[vms.vm1]\nafter = [\"vm2\"]\n");
+    for step in ["stopping", "flipped", "started", "proven"] {
+        let (old, other, before) = (lab.vm("vm2"), lab.vm("vm1"), lab.transactions());
+        let version = format!("2-{step}");
+        lab.change_vm("vm1", &format!(r#"version = "{version}";"#));
+        lab.edit_vm("vm2", &format!(r#"version = "{version}";"#));
+        let push = lab.pushing(&[], &[]);
+        let id = lab.reaches(&before, step);
+        push.signal("INT");
+        let pushed = Pushed(push.wait(120)).expect(30);
+        let said = pushed.vm_is("vm2", "rolled-back", 30);
+        assert_eq!(said["reason"], "interrupted", "{step}");
+        pushed.vm_is("vm1", "skipped", 13);
+        assert_eq!(consistent(&lab, &id, &old, &version), "rolled-back", "{step}");
+        assert_eq!(lab.vm("vm1"), other, "{step}");
+    }
+}
+
+#[test]
+fn ctrl_c_before_a_switch_touches_nothing() {
+    let lab = Lab::deployed(&[]);
+    let before = (lab.vm("vm1"), lab.vm("vm2"), lab.transactions());
+    lab.edit_vm("vm2", r#"version = "2"; evalCost = 20;"#);
+    let push = lab.pushing(&["vm2"], &[]);
+    crate::running::until("evaluation", 60, || {
+        let said = push.stdout();
+        if said.contains(r#""event":"evaluating""#) { Ok(()) } else { Err(said) }
+    });
+    push.signal("INT");
+    push.wait(15).expect(130);
+    assert_eq!((lab.vm("vm1"), lab.vm("vm2"), lab.transactions()), before);
+    lab.tidy();
+}
+
+/// Does something to the unit of a transaction that has reached a step.
+#[track_caller]
+fn harm(lab: &Lab, step: &str, how: &str) {
+    let (old, before) = (lab.vm("vm2"), lab.transactions());
+    let version = format!("{how}-{step}");
+    lab.edit_vm("vm2", &format!(r#"version = "{version}";"#));
+    let push = lab.pushing(&["vm2"], &[]);
+    let id = lab.reaches(&before, step);
+    let unit = format!("deployvm-push-vm2-{id}.service");
+    lab.hv(&match how {
+        "process" => format!("kill -s KILL $(systemctl show -p MainPID --value {unit})"),
+        "unit" => format!("systemctl kill -s KILL {unit}"),
+        _ => format!("systemctl stop {unit}"),
+    })
+    .expect(0);
+    let pushed = Pushed(push.wait(120)).expect(30);
+    pushed.vm_is("vm2", "rolled-back", 30);
+    assert_eq!(consistent(lab, &id, &old, &version), "rolled-back", "{how} {step}");
+    let reason = lab.last_entry("vm2")["reason"].clone();
+    assert!(reason == "transaction-killed" || reason == "transaction-stopped", "{how} {step}: {reason}");
+}
+
+#[test]
+fn a_transaction_whose_process_is_killed_is_undone() {
+    let lab = Lab::deployed(&[]);
+    for step in ["recorded", "stopping", "flipped", "started", "proven"] {
+        harm(&lab, step, "process");
+    }
+}
+
+#[test]
+fn a_transaction_whose_whole_unit_is_killed_is_undone() {
+    let lab = Lab::deployed(&[]);
+    for step in ["stopping", "flipped", "started", "proven"] {
+        harm(&lab, step, "unit");
+    }
+}
+
+#[test]
+fn a_transaction_that_is_stopped_is_undone() {
+    let lab = Lab::deployed(&[]);
+    for step in ["stopping", "flipped", "started", "proven"] {
+        harm(&lab, step, "stop");
+    }
+}

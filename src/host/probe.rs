@@ -13,9 +13,9 @@ use crate::model::check::{Check, Expect, From, Probe};
 const PROBE: &str = include_str!("scripts/probe.sh");
 const THRICE: &str = include_str!("scripts/thrice.sh");
 
-/// Seconds that nobody waits longer for one answer: `exec` takes at most 10, what must
-/// be refused thrice at most 18, and a way into a guest about 10.
-pub const LONGEST: u32 = 30;
+/// Nobody waits longer for one answer: `exec` takes at most 10 s, what must be refused
+/// thrice at most 18 s, and a way into a guest about 10 s.
+pub const LONGEST: Duration = Duration::from_secs(30);
 
 /// Words of `probe.sh`, but for `no-PROGRAM`.
 const WORDS: [&str; 11] = [
@@ -32,9 +32,9 @@ const WORDS: [&str; 11] = [
     "broken",
 ];
 
-/// Asks once, or, for what must be refused, thrice over three seconds, from where the
-/// check is to run. The answer is one of the words
-/// of `probe.sh`, or, where it could not even be started, of [`guest::trouble`].
+/// Asks from where the check is to run: once, or, for what must be refused, thrice over
+/// three seconds. The answer is one of the words of `probe.sh`, or, where it could not
+/// even be started, of [`guest::trouble`].
 pub async fn ask(check: &Check, way: &Way) -> String {
     let scripts = match check.expect {
         Expect::Ok => [PROBE, "probe"],
@@ -51,14 +51,10 @@ pub async fn ask(check: &Check, way: &Way) -> String {
         From::Laptop => Some(script::here(&input)),
     };
     let Some(argv) = argv else { return "no-way-in".to_owned() };
-    match tokio::time::timeout(longest(), process::run(&argv)).await {
+    match tokio::time::timeout(LONGEST, process::run(&argv)).await {
         Ok(Ok(output)) => answer(check.from, &output),
         _ => if check.from == From::Vm { "ssh-unreachable" } else { "broken" }.to_owned(),
     }
-}
-
-fn longest() -> Duration {
-    Duration::from_secs(u64::from(LONGEST))
 }
 
 /// The word that `probe.sh` said last, if it ran to its end.
@@ -89,7 +85,7 @@ pub async fn missing_inside(
     way: &Way,
     checks: &[&Check],
 ) -> std::result::Result<Vec<Option<String>>, &'static str> {
-    match tokio::time::timeout(longest(), way.script(NEEDS, &needs(checks))).await {
+    match tokio::time::timeout(LONGEST, way.script(NEEDS, &needs(checks))).await {
         Ok(reply) => Ok(lacks(&reply?)),
         Err(_) => Err("ssh-unreachable"),
     }

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use super::*;
+use crate::host::clock;
 use crate::model::check::Expect;
 
 fn asked(probe: Probe) -> String {
@@ -92,7 +93,7 @@ fn tcp_in_all_its_ways() {
 fn what_must_be_refused_is_asked_thrice() {
     let tcp = |port| asked_for(Probe::Tcp { host: "127.0.0.1".into(), port }, Expect::Refused);
     assert_eq!(tcp(server(b"")), "ok");
-    let began = crate::host::clock::moment();
+    let began = clock::moment();
     assert_eq!(tcp(nobody()), "refused");
     assert!(began.elapsed().as_secs() >= 3);
 }

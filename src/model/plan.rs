@@ -112,7 +112,7 @@ impl Move {
     }
 
     /// Seconds that they may take: all positive ones at once, then all others at once.
-    /// `longest` is what one of them may take to the end.
+    /// `longest` is what one answer may take, that to what must be refused included.
     pub fn laptop_seconds(&self, longest: u32) -> u32 {
         let positive = self.elsewhere().filter(|c| c.expect == Expect::Ok).map(|c| c.within).max();
         let refused = if self.expects_elsewhere(Expect::Refused) { longest } else { 0 };

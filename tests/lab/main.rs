@@ -11,6 +11,7 @@
 
 mod back;
 mod build_on;
+mod checks;
 mod choices;
 mod connection;
 mod failing;

@@ -7,7 +7,7 @@ use deployvm::cli;
 
 fn main() -> ExitCode {
     cli::crash::install();
-    let cli = match cli::args::Cli::try_parse() {
+    let cli = match cli::command::Cli::try_parse() {
         Ok(cli) => cli,
         Err(usage) => {
             // Also --help and --version; a closed pipe is no reason to complain.

@@ -1,51 +1,6 @@
-//! The command line's own shape: the options that every command has, the list of
-//! commands, and groups of options that several commands share. Only commands
-//! that exist stand in [`Command`], so that `--help` promises nothing else.
+//! Options that every command has, and groups of options that several commands share.
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-
-use super::{
-    check, completions, config, diff, generations, history, pin, plan, push, retire, rollback, status, unit,
-};
-
-/// Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the
-/// previous generation back when something is wrong.
-#[derive(Debug, Parser)]
-#[command(name = "deployvm", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(
-    after_help = "Exit codes: 0 done, 2 wrong usage or settings, 3 changes found, 10-13 nothing touched, 20 only the store touched, 30 and 31 restored, 32 failed and left, \
-    40 unknown, 130 declined."
-)]
-pub struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-    /// What every command takes.
-    #[command(flatten)]
-    pub global: Global,
-}
-
-/// The commands; each one's `Args` says what it does.
-#[derive(Debug, Subcommand)]
-#[expect(missing_docs, reason = "the doc comment of each Args is its help text; one here would replace it")]
-pub enum Command {
-    Push(push::Args),
-    Plan(plan::Args),
-    Diff(diff::Args),
-    Status(status::Args),
-    Check(check::Args),
-    Generations(generations::Args),
-    Rollback(rollback::Args),
-    History(history::Args),
-    Start(unit::Start),
-    Stop(unit::Stop),
-    Restart(unit::Restart),
-    Retire(retire::Args),
-    Pin(pin::Pin),
-    Unpin(pin::Unpin),
-    Config(config::Args),
-    Completions(completions::Args),
-}
+use clap::{ArgAction, Args, ValueEnum};
 
 // No doc comment: clap would take it for the help text of every command.
 #[expect(missing_docs, reason = "clap would show a doc comment as the command's own help text")]
@@ -169,24 +124,4 @@ pub struct Intent {
     /// Switch so many VMs at the same time [default: 1]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn clap_finds_no_contradiction() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn global_options_may_stand_on_either_side() {
-        let words = ["deployvm", "-H", "hv", "config", "--option", "cores", "2", "--option", "a", "b", "-y"];
-        let cli = Cli::try_parse_from(words).unwrap();
-        assert_eq!(cli.global.hypervisor.as_deref(), Some("hv"));
-        assert!(cli.global.yes);
-        assert_eq!(cli.global.options(), [("cores".into(), "2".into()), ("a".to_owned(), "b".to_owned())]);
-    }
 }

@@ -2,11 +2,10 @@
 
 use std::io::Write as _;
 
-use clap::{CommandFactory as _, ValueEnum};
+use clap::{Command, ValueEnum};
 use clap_complete::{Generator, Shell as Known};
 use clap_complete_nushell::Nushell;
 
-use super::args::Cli;
 use crate::error::Result;
 
 /// Print completions for a shell
@@ -33,26 +32,27 @@ pub enum Shell {
     Powershell,
 }
 
-/// Prints them.
+/// Prints them for this command line.
 ///
 /// # Errors
 /// None.
-pub fn run(args: Args) -> Result<u8> {
+pub fn run(args: Args, mut command: Command) -> Result<u8> {
+    let command = &mut command;
     let script = match args.shell {
-        Shell::Bash => script(Known::Bash),
-        Shell::Zsh => script(Known::Zsh),
-        Shell::Fish => script(Known::Fish),
-        Shell::Nushell => script(Nushell),
-        Shell::Elvish => script(Known::Elvish),
-        Shell::Powershell => script(Known::PowerShell),
+        Shell::Bash => script(Known::Bash, command),
+        Shell::Zsh => script(Known::Zsh, command),
+        Shell::Fish => script(Known::Fish, command),
+        Shell::Nushell => script(Nushell, command),
+        Shell::Elvish => script(Known::Elvish, command),
+        Shell::Powershell => script(Known::PowerShell, command),
     };
     // A reader that closed the pipe has seen enough.
     let _ = std::io::stdout().lock().write_all(&script);
     Ok(0)
 }
 
-fn script(shell: impl Generator) -> Vec<u8> {
+fn script(shell: impl Generator, command: &mut Command) -> Vec<u8> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "deployvm", &mut text);
+    clap_complete::generate(shell, command, "deployvm", &mut text);
     text
 }

@@ -4,6 +4,7 @@
 
 pub mod args;
 pub mod check;
+pub mod command;
 pub mod completions;
 pub mod config;
 pub mod crash;
@@ -20,8 +21,10 @@ pub mod settings;
 pub mod status;
 pub mod unit;
 
+use clap::CommandFactory as _;
+
 use crate::error::{Failure, Result};
-use args::{Cli, Command};
+use command::{Cli, Command};
 
 /// Runs the command that was typed to its end, on a runtime of its own.
 ///
@@ -54,6 +57,6 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Pin(args) => pin::pin(&global, args).await,
         Command::Unpin(args) => pin::unpin(&global, args).await,
         Command::Config(args) => config::run(&global, args).await,
-        Command::Completions(args) => completions::run(args),
+        Command::Completions(args) => completions::run(args, Cli::command()),
     }
 }

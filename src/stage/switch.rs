@@ -79,8 +79,8 @@ impl OnTrial {
         }
         let (settle, boot) = (movement.deadlines.settle, movement.deadlines.boot);
         let on = |place: From| movement.checks.iter().filter(move |c| c.from == place);
-        let longest = u32::try_from(probe::LONGEST.as_secs()).unwrap_or(u32::MAX);
         // The laptop's checks run while the hypervisor's do; their time may come on top.
+        let longest = u32::try_from(probe::LONGEST.as_secs()).unwrap_or(u32::MAX);
         let verdict = movement.deadlines.verdict + movement.laptop_seconds(longest);
         // What must be refused is tried last of all: then one waits for the other.
         let agree = movement.expects_elsewhere(Expect::Ok)

@@ -102,3 +102,23 @@ fn two_at_a_time() {
     assert!(time(one, "p/vm") < time(two, "outcome") && time(two, "p/vm") < time(one, "outcome"));
     lab.tidy();
 }
+
+#[test]
+fn two_pushes_of_one_vm_do_not_meet() {
+    let lab = Lab::deployed(&[]);
+    let before = lab.transactions();
+    lab.edit_vm("vm2", r#"version = "2";"#);
+    let first = lab.pushing(&["vm2"], &[]);
+    lab.reaches(&before, "stopping");
+    let second = lab.push(&["vm2"]).expect(12);
+    let said = second.vm_is("vm2", "refused", 12);
+    // Who holds it, since when, and what for.
+    let detail = said["detail"].as_str().unwrap();
+    assert!(detail.contains("locked by root@") && detail.contains("push vm2"), "{detail}");
+    let first = crate::harness::Pushed(first.wait(120)).expect(0);
+    let said = first.vm_is("vm2", "deployed", 0);
+    lab.answers("vm2", "vm2 version 2");
+    lab.vm("vm2").runs(&lab, said["to"].as_str().unwrap());
+    assert_eq!(lab.transactions().len(), before.len() + 1);
+    lab.tidy();
+}

@@ -1,6 +1,7 @@
 //! VMs that fail: each is back on its previous generation, or absent as before.
 
 use crate::harness::Lab;
+use crate::running::Running;
 
 /// Declares that vm2 must say that all is well.
 const HTTP_CHECK: &str = r#"
@@ -40,7 +41,8 @@ fn rolls_back(lab: &Lab, fault: &str, exit: i32, reason: &str, console: &str) {
 #[test]
 fn a_guest_that_does_not_come_up_is_undone() {
     let lab = Lab::deployed(&[]);
-    rolls_back(&lab, "panic", 30, "process-exited", "Call Trace:");
+    // The end of the trace: the last 30 lines are kept, and it has more.
+    rolls_back(&lab, "panic", 30, "process-exited", "</TASK>");
     rolls_back(&lab, "mute", 31, "no-answer", "vm2: has no address");
     // What was wrong is put right, and the next number is the next one.
     lab.edit_vm("vm2", r#"version = "right"; fault = null;"#);
@@ -100,4 +102,36 @@ fn a_first_deployment_that_fails_leaves_nothing_but_its_volume() {
     lab.push(&["vm1"]).expect(0);
     lab.answers("vm1", "vm1 version 1");
     assert_eq!(lab.page("vm1", "boots").unwrap(), "42");
+}
+
+#[test]
+fn what_failed_before_is_excused_unless_it_is_new_or_strict() {
+    let lab = Lab::deployed(&[]);
+    // Something that vm2 needs, and that is not vm2.
+    let listen = lab.command(&["busybox", "nc", "-ll", "-p", "7777", "-e", "true"]);
+    let database = Running::start(listen, false);
+    let check = "[vms.vm2.checks.database]\ntcp = \"10.99.0.1:7777\"\nwithin = 3\n";
+    lab.write("deployvm.toml", check);
+    lab.edit_vm("vm2", r#"version = "2";"#);
+    lab.push(&["vm2"]).expect(0).vm_is("vm2", "deployed", 0);
+
+    database.signal("KILL");
+    database.wait(10);
+    lab.edit_vm("vm2", r#"version = "3";"#);
+    let said = lab.push(&["vm2"]).expect(0).vm_is("vm2", "deployed", 0);
+    let excused = said["checks"].as_array().unwrap().iter().find(|c| c["name"] == "database").unwrap();
+    assert_eq!((&excused["ok"], &excused["note"]), (&false.into(), &"failing-before".into()), "{said}");
+    lab.answers("vm2", "vm2 version 3");
+
+    lab.edit_vm("vm2", r#"version = "4";"#);
+    for strict in
+        [format!("{check}strict = true\n"), check.replace("database", "new").replace(":7777", ":7778")]
+    {
+        lab.write("deployvm.toml", &strict);
+        let said = lab.push(&["vm2"]).expect(31).vm_is("vm2", "rolled-back", 31);
+        assert_eq!(said["reason"], "check-failed");
+        lab.answers("vm2", "vm2 version 3");
+        lab.tidy();
+    }
+    assert_eq!(lab.vm("vm2").generation, Some(3));
 }

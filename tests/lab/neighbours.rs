@@ -104,3 +104,19 @@ fn guests_are_shut_down_by_themselves() {
         lab.tidy();
     }
 }
+
+#[test]
+fn a_hypervisor_whose_programs_lie_as_on_nixos() {
+    let lab = Lab::deployed(&["--nixos-paths"]);
+    let old = lab.vm("vm2");
+    lab.edit_vm("vm2", r#"version = "2"; fault = "exit";"#);
+    lab.push(&[]).expect(30).vm_is("vm2", "rolled-back", 30);
+    lab.answers("vm2", "vm2 version 1");
+    lab.vm("vm2").runs(&lab, old.booted.as_ref().unwrap());
+    lab.edit_vm("vm2", "fault = null;");
+    let said = lab.push(&[]).expect(0).vm_is("vm2", "deployed", 0);
+    assert_eq!(said["shutdown"], "clean");
+    lab.answers("vm2", "vm2 version 2");
+    lab.vm("vm2").runs(&lab, said["to"].as_str().unwrap());
+    lab.tidy();
+}

@@ -6,11 +6,8 @@ use serde_json::Value;
 
 use super::node::{Node, nearest};
 use super::shape::{FILE, SETTINGS};
-use super::source::Source;
+use super::source::{FILE_NAME, Source};
 use crate::error::{Failure, Result};
-
-/// The file's name.
-pub const NAME: &str = "deployvm.toml";
 
 /// What the file says.
 #[derive(Debug, Default)]
@@ -54,7 +51,7 @@ pub fn flake_root(reference: Option<&str>, here: &Utf8Path) -> Option<Utf8PathBu
 
 /// Reads the file at the flake's root, if there is one.
 pub(super) fn read(root: Option<&Utf8Path>) -> Result<File> {
-    let Some(path) = root.map(|root| root.join(NAME)) else { return Ok(File::default()) };
+    let Some(path) = root.map(|root| root.join(FILE_NAME)) else { return Ok(File::default()) };
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
@@ -64,7 +61,7 @@ pub(super) fn read(root: Option<&Utf8Path>) -> Result<File> {
         }
     };
     let table: toml::Table = toml::from_str(&text).map_err(|error| {
-        Failure::usage(format!("{NAME} is not valid TOML: {}", error.message().to_lowercase()))
+        Failure::usage(format!("{FILE_NAME} is not valid TOML: {}", error.message().to_lowercase()))
             .output(&error.to_string())
             .help(format!("correct {path}"))
     })?;
@@ -81,10 +78,10 @@ impl File {
     /// The layer of this environment.
     pub(super) fn environment(&self, name: &str) -> Result<Node> {
         let Some((_, value)) = self.environments.iter().find(|(known, _)| known == name) else {
-            let failure = Failure::usage(format!("there is no environment {name:?} in {NAME}"));
+            let failure = Failure::usage(format!("there is no environment {name:?} in {FILE_NAME}"));
             if !self.exists {
                 return Err(failure.help(format!(
-                    "there is no {NAME} at the flake's root: make one, or leave out --env and DEPLOYVM_ENV"
+                    "there is no {FILE_NAME} at the flake's root: make one, or leave out --env and DEPLOYVM_ENV"
                 )));
             }
             let known: Vec<&str> = self.environments.iter().map(|(known, _)| known.as_str()).collect();

@@ -3,6 +3,9 @@
 
 use std::fmt;
 
+/// The settings' file at the flake's root.
+pub const FILE_NAME: &str = "deployvm.toml";
+
 /// Where a value came from. The variants stand in the order of the layers: later ones win.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -62,8 +65,8 @@ impl fmt::Display for Source {
             Self::BuiltIn => f.write_str("built in"),
             Self::Flake => f.write_str("the flake's deployvm output"),
             Self::Module(vm) => write!(f, "the configuration of {vm}"),
-            Self::File => f.write_str(super::file::NAME),
-            Self::Environment(name) => write!(f, "{} [environments.{name}]", super::file::NAME),
+            Self::File => f.write_str(FILE_NAME),
+            Self::Environment(name) => write!(f, "{} [environments.{name}]", FILE_NAME),
             Self::Variable(name) => f.write_str(name),
             Self::Flag(name) => f.write_str(name),
         }

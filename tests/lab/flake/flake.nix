@@ -8,16 +8,18 @@
     flake = false;
   };
 
-  outputs = { self, guest }:
+  outputs =
+    { self, guest }:
     let
       parts = import ./parts.nix { inherit guest; };
-      named = directory: make:
-        builtins.listToAttrs (map
-          (file: rec {
+      named =
+        directory: make:
+        builtins.listToAttrs (
+          map (file: rec {
             name = builtins.replaceStrings [ ".nix" ] [ "" ] file;
             value = make name (import (directory + "/${file}"));
-          })
-          (builtins.attrNames (builtins.readDir directory)));
+          }) (builtins.attrNames (builtins.readDir directory))
+        );
     in
     {
       nixosConfigurations =

@@ -5,7 +5,11 @@
 { parts }:
 name: words:
 let
-  host = { version = "1"; fault = null; } // words;
+  host = {
+    version = "1";
+    fault = null;
+  }
+  // words;
   inherit (parts) run busybox;
 
   app = run "host-app-${host.version}" { } ''
@@ -13,27 +17,34 @@ let
     echo ${host.version} >$out/version
   '';
 
-  toplevel = run "nixos-system-hv-24.11.lab"
-    {
-      switch = ''
-        #!${busybox}/bin/sh
-        set -eu
-        PATH=${busybox}/bin
-        echo "$1 ${host.version}" >>/var/lib/lab-switches
-        ${if host.fault == "switch" then ''
-        echo "switching to version ${host.version} fails, on purpose" >&2
-        exit 4
-        '' else ""}
-        echo "switched to version ${host.version}"
+  toplevel =
+    run "nixos-system-hv-24.11.lab"
+      {
+        switch = ''
+          #!${busybox}/bin/sh
+          set -eu
+          PATH=${busybox}/bin
+          echo "$1 ${host.version}" >>/var/lib/lab-switches
+          ${
+            if host.fault == "switch" then
+              ''
+                echo "switching to version ${host.version} fails, on purpose" >&2
+                exit 4
+              ''
+            else
+              ""
+          }
+          echo "switched to version ${host.version}"
+        '';
+      }
+      ''
+        mkdir -p $out/bin $out/sw
+        printf %s "$switch" >$out/bin/switch-to-configuration
+        chmod +x $out/bin/switch-to-configuration
+        ln -s ${app} $out/sw/app
+        echo -n ${parts.system} >$out/system
+        echo -n 24.11.lab >$out/nixos-version
       '';
-    } ''
-    mkdir -p $out/bin $out/sw
-    printf %s "$switch" >$out/bin/switch-to-configuration
-    chmod +x $out/bin/switch-to-configuration
-    ln -s ${app} $out/sw/app
-    echo -n ${parts.system} >$out/system
-    echo -n 24.11.lab >$out/nixos-version
-  '';
 in
 {
   config = {
@@ -43,7 +54,10 @@ in
     microvm.autostart = [ ];
     networking.hostName = "hv";
     systemd.network.networks = { };
-    services.openssh = { enable = true; ports = [ 22 ]; };
+    services.openssh = {
+      enable = true;
+      ports = [ 22 ];
+    };
     nixpkgs.hostPlatform.system = parts.system;
     system.build.toplevel = toplevel;
     system.stateVersion = "24.11";

@@ -26,11 +26,19 @@ rec {
   };
 
   # Runs a script that makes $out. `extra` becomes environment variables.
-  run = name: extra: script: derivation ({
-    inherit name system;
-    builder = "${busybox}/bin/sh";
-    args = [ "-euc" "export PATH=${busybox}/bin; ${script}" ];
-  } // extra);
+  run =
+    name: extra: script:
+    derivation (
+      {
+        inherit name system;
+        builder = "${busybox}/bin/sh";
+        args = [
+          "-euc"
+          "export PATH=${busybox}/bin; ${script}"
+        ];
+      }
+      // extra
+    );
 
   kernelVersion = version "${guest}/kernel-version";
 
@@ -49,7 +57,8 @@ rec {
   keys = "${guest}";
 
   # Costs about `seconds` of evaluation and returns `value`.
-  slowly = seconds: value:
+  slowly =
+    seconds: value:
     let
       sum = from: builtins.foldl' (a: b: a + b) 0 (builtins.genList (i: i + from) 10000);
       total = builtins.foldl' (a: b: a + sum b) 0 (builtins.genList (i: i) (seconds * 600));

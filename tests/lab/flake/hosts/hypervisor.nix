@@ -1,1 +1,4 @@
-{ version = "1"; fault = null; }
+{
+  version = "1";
+  fault = null;
+}

@@ -36,9 +36,9 @@ impl Lab {
     fn slow_app(&self, script: &str) {
         let file = self.flake().join("vm.nix");
         let text = std::fs::read_to_string(&file).unwrap();
-        let mark = "    mkdir -p $out/bin\n    printf %s \"$program\"";
+        let mark = "printf %s \"$program\"";
         assert_eq!(text.matches(mark).count(), 1);
-        let slow = format!("    ${{if vm.version == \"slow\" then \"{script}\" else \"\"}}\n{mark}");
+        let slow = format!("${{if vm.version == \"slow\" then \"{script}\" else \"\"}}\n        {mark}");
         std::fs::write(&file, text.replace(mark, &slow)).unwrap();
     }
 

@@ -144,20 +144,20 @@ fn a_build_there_ends_with_its_owner() {
 
     let interrupted = begin();
     interrupted.signal("INT");
-    interrupted.wait(20).expect(130);
+    interrupted.wait(60).expect(130);
     lab.nothing_held();
 
     // Nobody says goodbye.
     let killed = begin();
     killed.signal("KILL");
-    killed.wait(5);
-    until("the build is stopped", 20, || {
+    killed.wait(30);
+    until("the build is stopped", 60, || {
         let left = lab.hv(
             "systemctl list-units --all --no-legend 'deployvm-build-*'; ls -A /nix/var/nix/gcroots/deployvm",
         );
         if left.stdout.is_empty() { Ok(()) } else { Err(left.stdout) }
     });
-    until("its script has ended", 20, || {
+    until("its script has ended", 60, || {
         let left =
             lab.hv("ls /run/deployvm | grep ^build- || :; ps axo args | grep '[n]ix-store --realise' || :");
         if left.stdout.is_empty() { Ok(()) } else { Err(left.stdout) }

@@ -24,11 +24,12 @@ done
 # When ssh's channel is closed, sshd tells nobody: only writing shows it. In a loop,
 # because the unit may not have begun the first time.
 trap '' PIPE
+abandoned() {
+    systemctl stop -- "$unit" 2>/dev/null
+    find /nix/var/nix/gcroots/deployvm -maxdepth 1 -name "$id-pending-*" -delete 2>/dev/null
+}
 while sleep 1 >/dev/null 2>&1; do
-    printf 'beat\n' 2>/dev/null || {
-        systemctl stop -- "$unit" 2>/dev/null
-        find /nix/var/nix/gcroots/deployvm -maxdepth 1 -name "$id-pending-*" -delete 2>/dev/null
-    }
+    printf 'beat\n' 2>/dev/null || abandoned
 done &
 watcher=$!
 
@@ -42,5 +43,6 @@ watcher=$!
 kill "$watcher" 2>/dev/null
 code=$(cat "$words.code" 2>/dev/null)
 rm -f "$words" "$words.code"
-printf '.\n'
+# The build may have ended because nobody listens, before the watcher saw it.
+printf '.\n' 2>/dev/null || abandoned
 finish "${code:-1}"

@@ -20,6 +20,7 @@ use crate::model::terms::Terms;
 use crate::plan::decide::{Wish, decide};
 use crate::plan::{generations, select, standing, state};
 use crate::stage::evaluate::evaluate;
+use crate::stage::places::{self, Guests};
 use crate::stage::{judge, observe};
 
 /// Runs the checks that the flake and the settings declare.
@@ -92,7 +93,11 @@ async fn run(context: &Context, looked: &mut Looked, wishes: &[Wish]) -> Result<
         mine.and_then(|(_, recalled)| recalled.terms.as_ref())
     };
     context.events.send(Event::Phase { name: "check", total: Some(wishes.len() as u64) });
-    let plan = decide("", wishes, &looked.observed, &BTreeMap::new(), Choices::default());
+    let mut plan = decide("", wishes, &looked.observed, &BTreeMap::new(), Choices::default());
+    let mut running: Vec<&mut Move> = plan.moves.iter_mut().filter(|m| m.running).collect();
+    for message in places::look(&looked.host, &mut running, Guests::MustLetIn).await? {
+        context.events.send(Event::Warning { message });
+    }
     let mut outcomes = Vec::new();
     for movement in &plan.moves {
         let wanted = wishes.iter().find(|wish| wish.vm == movement.vm).and_then(|wish| wish.wanted.as_ref());

@@ -21,7 +21,7 @@ use crate::pipeline::line::After;
 use crate::plan::decide::{Wish, decide};
 use crate::plan::{checks, conflicts, flake_file, order};
 use crate::stage::evaluate::{EvalRequest, evaluate, locate};
-use crate::stage::places;
+use crate::stage::places::{self, Guests};
 
 /// A plan with everything that is needed to carry it out.
 pub struct Prepared {
@@ -71,7 +71,8 @@ pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> 
     let target = &chosen.target.name;
     let mut draft = decide(target, &ordered.wishes, &observed, &BTreeMap::new(), choices);
     let mut tried: Vec<&mut Move> = draft.moves.iter_mut().filter(|m| m.is_tried()).collect();
-    let places = context.unless_interrupted(Aftermath::Declined, places::look(&host, &mut tried));
+    let places =
+        context.unless_interrupted(Aftermath::Declined, places::look(&host, &mut tried, Guests::MustLetIn));
     let runners = workshop.runners(changed(&ordered.wishes, &observed), &observed);
     let (places, runners) = tokio::join!(places, runners);
     let Runners { closures, there } = runners?;

@@ -17,6 +17,7 @@ use crate::plan::decide::decide;
 use crate::plan::{generations, select};
 use crate::stage::ledger;
 use crate::stage::observe;
+use crate::stage::places::{self, Guests};
 use crate::stage::recall::Recalled;
 
 /// What the user wants to go back to.
@@ -68,6 +69,9 @@ pub async fn prepare(context: &Context, wanted: &Return<'_>) -> Result<Prepared>
             explain(movement, aim, recalled, &looked.observed);
         }
     }
+    let mut tried: Vec<&mut Move> = plan.moves.iter_mut().filter(|m| m.is_tried()).collect();
+    let places = places::look(&looked.host, &mut tried, Guests::MayLetIn).await?;
+    plan.warnings.extend(places);
     Ok(Prepared { plan, looked })
 }
 

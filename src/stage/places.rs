@@ -12,23 +12,37 @@ use crate::model::check::{Check, From};
 use crate::model::plan::Move;
 use crate::model::settings::Via;
 
+/// What is asked of guests that run now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guests {
+    /// A check that cannot run inside is refused.
+    MustLetIn,
+    /// It is remarked: going back is what mends a guest that lets nobody in.
+    MayLetIn,
+}
+
 /// Looks at every place where a check of these moves is declared, all at once, and puts
 /// down how guests are reached over vsock. Returns what the user should know.
 ///
 /// # Errors
 /// Exit 2 for a check that cannot run; exit 11 when the hypervisor cannot be asked.
-pub async fn look(host: &Host, moves: &mut [&mut Move]) -> Result<Vec<String>> {
+pub async fn look(host: &Host, moves: &mut [&mut Move], guests: Guests) -> Result<Vec<String>> {
     find_vsock(host, moves).await?;
     let moves: Vec<&Move> = moves.iter().map(|movement| &**movement).collect();
     let there = at(From::Hypervisor, host, &moves);
     let here = at(From::Laptop, &Host::Local, &moves);
     let inside = async {
-        let mut guests = JoinSet::new();
+        let mut inside = JoinSet::new();
         for movement in &moves {
             let (movement, way) = ((*movement).clone(), probe::way(host, movement));
-            guests.spawn(async move { inside(&movement, &way).await });
+            inside.spawn(async move {
+                match look_inside(&movement, &way).await {
+                    Err(failure) if guests == Guests::MayLetIn => Ok(Some(failure.message)),
+                    other => other,
+                }
+            });
         }
-        let found = guests.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;
+        let found = inside.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;
         Ok(found.into_iter().flatten().collect())
     };
     let (there, here, inside) = tokio::join!(there, here, inside);
@@ -89,7 +103,7 @@ async fn at(place: From, host: &Host, moves: &[&Move]) -> Result<()> {
 
 /// Looks into a guest that runs now. Returns a warning where it does not answer at all:
 /// then nothing can be known, and the deployment may well be what mends it.
-async fn inside(movement: &Move, way: &Way) -> Result<Option<String>> {
+async fn look_inside(movement: &Move, way: &Way) -> Result<Option<String>> {
     let checks: Vec<&Check> = of(movement, From::Vm).collect();
     let Some(first) = checks.first() else { return Ok(None) };
     let vm = &movement.vm;
@@ -116,7 +130,11 @@ async fn inside(movement: &Move, way: &Way) -> Result<Option<String>> {
     }
     let known = way.ssh.last().cloned().unwrap_or_default();
     let help = match why {
-        "no-sshd" => format!("enable services.openssh in the configuration of {vm}"),
+        _ if !wants_sshd => {
+            format!(
+                "enable services.openssh in the configuration of {vm}, or say how to get in: vms.{vm}.guest"
+            )
+        }
         "host-key-unknown" => format!("put the guest's host key into known_hosts, under {known}"),
         "host-key-changed" => format!("find out why; if the guest was made anew: ssh-keygen -R {known}"),
         "ssh-denied" => format!("let your key in, or say who to log in as: vms.{vm}.guest.user; {LATER}"),

@@ -228,8 +228,7 @@ impl Cell {
 }
 
 /// The cells that tell most, for every run of the tests.
-pub const CORE: [(&str, &str, Fault); 9] = [
-    ("push", "copy", KillSsh),
+pub const CORE: [(&str, &str, Fault); 8] = [
     ("push", "stop", UnitKill),
     ("push", "flip", KillDeployvm),
     ("rollback", "flip", UnitStop),

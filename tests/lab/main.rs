@@ -15,6 +15,7 @@ mod checks;
 mod choices;
 mod connection;
 mod failing;
+mod faults;
 mod first;
 mod harness;
 mod hypervisor;

@@ -264,6 +264,8 @@ line() { sed -n "$2p" "$dir/result/$1" 2>/dev/null; }
 # lock, never glued to a torn one.
 append_line() {
     [ -n "$1" ] || return 0
+    # A redirection that fails would end the shell.
+    { : >>/run/deployvm/ledger.lock; } 2>/dev/null || return 1
     exec 6>/run/deployvm/ledger.lock
     flock -w 30 6
     file=$base/ledger.jsonl

@@ -103,7 +103,7 @@ impl Way {
     pub async fn script(&self, script: Script, args: &[String]) -> std::result::Result<Reply, &'static str> {
         let no_way = |_: Failure| "ssh-failed";
         let argv = self.command().ok_or("no-way-in")?.stdin(script.input(args).map_err(no_way)?);
-        let output = process::run(&argv).await.map_err(no_way)?;
+        let output = process::answer(&argv, script.limits(), |_| true).await.map_err(|_| "ssh-failed")?;
         Reply::parse(&output.stdout).ok_or_else(|| trouble(&output))
     }
 }

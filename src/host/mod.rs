@@ -9,13 +9,16 @@ pub mod identity;
 pub mod machine;
 pub mod probe;
 pub mod process;
+pub mod reply;
 pub mod script;
 pub mod ssh;
 
-use crate::error::{Aftermath, Failure, Result};
+use crate::error::Result;
 use crate::model::address::Address;
-use crate::model::argv::{Argv, Output};
-use script::{Reply, Script};
+use crate::model::argv::Argv;
+use process::Limits;
+use reply::Reply;
+use script::Script;
 use ssh::Ssh;
 
 /// A machine that is, or plays, the hypervisor.
@@ -51,8 +54,7 @@ impl Host {
             Self::Local => script::here(&input),
             Self::Ssh(_) => self.command().stdin(input),
         };
-        let output = process::run(&argv).await?;
-        reply(script, &output, Reply::parse(&output.stdout))
+        self.ask(script, &argv, script.limits(), Reply::parse, |_| true).await
     }
 
     /// The same for a script that first says lines: each is handed over as it comes.
@@ -88,8 +90,20 @@ impl Host {
             Self::Local => script::here(&input),
             Self::Ssh(_) => self.command().stdin(input),
         };
-        let output = process::sift(&argv, on_line, |_| true).await?;
-        reply(script, &output, Reply::parse_followed(&output.stdout))
+        self.ask(script, &argv, script.limits_followed(), Reply::parse_followed, on_line).await
+    }
+
+    async fn ask(
+        &self,
+        script: Script,
+        argv: &Argv,
+        limits: Limits,
+        parse: fn(&[u8]) -> Option<Reply>,
+        on_line: impl FnMut(&str) -> bool,
+    ) -> Result<Reply> {
+        let output = process::answer(argv, limits, on_line).await;
+        let output = output.map_err(|why| reply::stopped(script, why, &self.by_hand("true")))?;
+        parse(&output.stdout).ok_or_else(|| reply::not_whole(script, &output, &self.by_hand("true")))
     }
 
     /// Whether the connection is still there.
@@ -118,8 +132,7 @@ impl Host {
             Self::Local => script::here(&input),
             Self::Ssh(ssh) => ssh.fresh_command(script::COMMAND).stdin(input),
         };
-        let output = process::run(&argv).await?;
-        reply(script, &output, Reply::parse(&output.stdout))
+        self.ask(script, &argv, script.limits(), Reply::parse, |_| true).await
     }
 
     /// What `nix copy` needs: the store's URL and NIX_SSHOPTS. `None`: the store is ours.
@@ -149,23 +162,4 @@ impl Host {
 fn local_command() -> Argv {
     let mut words = script::COMMAND.split(' ');
     Argv::new(words.next().unwrap_or_default()).args(words)
-}
-
-fn reply(script: Script, output: &Output, reply: Option<Reply>) -> Result<Reply> {
-    reply.ok_or_else(|| {
-        let mut text = output.errors();
-        if text.trim().is_empty() {
-            text = output.text();
-        }
-        let failure = Failure::new(
-            Aftermath::Unreachable,
-            format!("the hypervisor gave no whole answer to {}", script.name),
-        );
-        let failure = failure.output(&text);
-        if text.contains("not found") {
-            failure.help("the hypervisor needs sh, xargs and coreutils on the PATH of a login over ssh")
-        } else {
-            failure.help("the connection may have been lost: try again, and see what `deployvm status` says")
-        }
-    })
 }

@@ -40,10 +40,16 @@ mod tests {
         assert_eq!(closure.bytes(), 100_584);
     }
 
+    #[test]
+    fn impossible_sizes_add_up_to_the_most_there_is() {
+        let most = LISTING.replace("100448", &u64::MAX.to_string());
+        assert_eq!(parse_listing(&most).bytes(), u64::MAX);
+    }
+
     proptest! {
         #[test]
         fn never_panics(text in "(/nix/store/|[a-z0-9\\t\n -]|\\PC){0,80}") {
-            parse_listing(&text);
+            parse_listing(&text).bytes();
         }
     }
 }

@@ -49,6 +49,9 @@ pub fn copy_derivations<'a>(
     copy(store, ssh_options, false, pass, derivations).arg("--derivation")
 }
 
+/// Activities at a time, and complaints, that are kept in mind.
+const MOST: usize = 10_000;
+
 /// Follows the progress of one `nix copy`.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -76,13 +79,17 @@ impl Progress {
             // Nix looks first whether something has to be built: that has such an
             // activity too, without text.
             Line::Start { id, kind: COPY_PATHS, text, .. } if text.starts_with("copying ") => {
-                self.around.push(id);
+                if self.around.len() < MOST {
+                    self.around.push(id);
+                }
                 // `copying 3 paths`
                 let count = text.split_ascii_whitespace().find_map(|w| w.parse().ok());
                 self.total = self.total.max(count.unwrap_or_default());
             }
             Line::Start { id, kind: COPY_PATH, .. } => {
-                self.sent.insert(id, (0, 0));
+                if self.sent.len() < MOST {
+                    self.sent.insert(id, (0, 0));
+                }
             }
             Line::Stop { id } => {
                 // Nix 2.26 does not tell the last bytes of a path.
@@ -110,7 +117,9 @@ impl Progress {
                 }
             }
             Line::Message { level: 0, text } => {
-                self.errors.push(text);
+                if self.errors.len() < MOST {
+                    self.errors.push(text);
+                }
                 return None;
             }
             _ => return None,

@@ -108,7 +108,8 @@ async fn attend(attendance: &Attendance<'_>, trial: &OnTrial) -> Result<Outcome>
                     .send(Event::Warning { message: format!("{vm}: the connection was lost; asking again") });
                 let patience = patience(trial);
                 let quiet = |line: Line| line.event(vm, checks).into_iter().for_each(|e| events.send(e));
-                follow_again(attendance.address, &trial.transaction, patience, told.get(), quiet).await
+                let (lost, address) = (attendance.host, attendance.address);
+                follow_again(lost, address, &trial.transaction, patience, told.get(), quiet).await
             }
             other => other,
         }

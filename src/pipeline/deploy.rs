@@ -109,7 +109,8 @@ async fn attend(attendance: &Attendance<'_>, trial: &OnTrial) -> Result<Outcome>
                     .send(Event::Warning { message: format!("{vm}: the connection was lost; asking again") });
                 // The judge goes on listening: a verdict needs no more than a new connection.
                 let (patience, told) = (patience(trial), told.get());
-                follow_again(attendance.address, &trial.transaction, patience, told, &mut tell).await
+                let (lost, address) = (attendance.host, attendance.address);
+                follow_again(lost, address, &trial.transaction, patience, told, &mut tell).await
             }
             other => other,
         }

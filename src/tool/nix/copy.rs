@@ -14,22 +14,19 @@ use crate::model::store_path::StorePath;
 /// Copies paths with their closures to `store`, such as `ssh-ng://hv`.
 ///
 /// `ssh_options` become `NIX_SSHOPTS`: no quotes in it, because Nix 2.8 splits it at
-/// blanks. A port belongs there too (`-p N`); only 2.34 takes one in the URL.
+/// blanks. A port belongs there too (`-p N`); only 2.34 takes one in the URL. Whether we
+/// are trusted there must be known: from others unsigned paths are refused anyway.
 pub fn copy<'a>(
     store: &str,
     ssh_options: &str,
-    substitute: bool,
+    trusted: bool,
     pass: &PassThrough,
     paths: impl IntoIterator<Item = &'a StorePath>,
 ) -> Argv {
-    let mut argv = super::nix(["copy"])
-        .args(["--log-format", "internal-json"])
+    let mut argv = super::nix(["copy"]).args(["--log-format", "internal-json"]);
+    if trusted {
         // Local builds carry no signature, and ssh-ng refuses them even from root.
-        .arg("--no-check-sigs");
-    if substitute {
-        // Let the hypervisor fetch from its caches what it can. Nix 2.8 ignores it
-        // over ssh-ng.
-        argv = argv.arg("--substitute-on-destination");
+        argv = argv.arg("--no-check-sigs");
     }
     super::options(argv, pass)
         .args(["--to", store])
@@ -42,11 +39,12 @@ pub fn copy<'a>(
 pub fn copy_derivations<'a>(
     store: &str,
     ssh_options: &str,
+    trusted: bool,
     pass: &PassThrough,
     derivations: impl IntoIterator<Item = &'a StorePath>,
 ) -> Argv {
     // The option may follow the paths.
-    copy(store, ssh_options, false, pass, derivations).arg("--derivation")
+    copy(store, ssh_options, trusted, pass, derivations).arg("--derivation")
 }
 
 /// Activities at a time, and complaints, that are kept in mind.

@@ -10,6 +10,7 @@ pub mod errors;
 pub mod eval;
 pub mod internal_json;
 pub mod metadata;
+pub mod version;
 
 use crate::model::argv::Argv;
 
@@ -32,17 +33,6 @@ pub fn nix<'a>(subcommand: impl IntoIterator<Item = &'a str>) -> Argv {
         // Nix starts git. In a process group of its own a question on the terminal
         // would stop it for ever: better to fail and say why.
         .env("GIT_TERMINAL_PROMPT", "0")
-}
-
-/// `nix --version`, which opens no store and needs no feature.
-pub fn version() -> Argv {
-    Argv::new("nix").arg("--version")
-}
-
-/// `nix (Nix) 2.26.3` -> `2.26.3`; the whole line where it looks otherwise.
-pub fn parse_version(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default().trim();
-    line.rsplit_once(") ").map_or(line, |(_, version)| version).to_owned()
 }
 
 /// A command that reads a flake.
@@ -72,16 +62,4 @@ fn options(mut argv: Argv, pass: &PassThrough) -> Argv {
         argv = argv.args(["--option", name, value]);
     }
     argv
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_versions() {
-        assert_eq!(parse_version("nix (Nix) 2.8.0\n"), "2.8.0");
-        assert_eq!(parse_version("nix (Lix, like Nix) 2.91.1\n"), "2.91.1");
-        assert_eq!(parse_version(""), "");
-    }
 }

@@ -36,7 +36,7 @@ pub enum Known {
         /// What, as it is written.
         what: String,
         /// The first version that has it.
-        since: &'static str,
+        since: String,
     },
     /// Nix cannot express this place as a URL.
     BadUrl,
@@ -110,6 +110,10 @@ pub fn read(stderr: &str) -> Message {
         headline = rest.next().unwrap_or_default().trim().to_owned();
     }
     let mut details = outdented(rest.take(MOST_DETAILS).collect());
+    if headline.ends_with("with the following error message: '") && !details.is_empty() {
+        // That of `abort` begins on a line of its own.
+        headline = details.remove(0).trim().to_owned();
+    }
     let known = classify(&headline, &details, stderr);
     if headline.starts_with("cannot open connection to") || headline.starts_with("failed to start SSH") {
         // The reason is what ssh, or the other side, has said before.

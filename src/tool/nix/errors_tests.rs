@@ -180,6 +180,21 @@ fn names_the_version_that_a_flake_needs() {
     let help = read(&input("submodules")).known.unwrap().help();
     assert_eq!(help, "`inputs.self.submodules` needs Nix 2.27 or later here");
     assert_eq!(read(&input("foo")).known, None);
+    let nixpkgs = "error:
+       … while calling the 'abort' builtin
+         at /nix/store/9f63p3r4zn53sdy0h7fc019gk7dzmdp2-source/default.nix:18:3:
+
+       error: evaluation aborted with the following error message: '
+       This version of Nixpkgs requires Nix >= 2.18, please upgrade:
+
+       - If you are running NixOS, `nixos-rebuild' can be used to upgrade your system.
+       '
+";
+    for text in [nixpkgs, &nixpkgs.replacen("error:\n", "", 1)] {
+        let message = read(text);
+        assert_eq!(message.headline, "This version of Nixpkgs requires Nix >= 2.18, please upgrade:");
+        assert_eq!(message.known.unwrap().help(), "this nixpkgs needs Nix 2.18 or later here");
+    }
     let lock = read("error: lockfile contains mutable lock '{\"path\":\"./sub\",\"type\":\"path\"}'");
     assert!(lock.known.unwrap().help().contains("needs Nix 2.26"));
     assert!(read("error: 'file:///w/we ird' is not a valid URL").known.unwrap().help().contains("Nix 2.19"));

@@ -44,11 +44,16 @@ const FUNCTIONS: [(&str, &str); 8] = [
 
 /// What a flake uses that this Nix does not have, and the first version that has it.
 /// `headline` is Nix's complaint, `details` what follows it.
-pub fn newer(headline: &str, details: &[String]) -> Option<(String, &'static str)> {
+pub fn newer(headline: &str, details: &[String]) -> Option<(String, String)> {
+    // nixpkgs looks itself, and aborts.
+    if let Some((_, rest)) = headline.split_once("This version of Nixpkgs requires Nix >= ") {
+        let version: String = rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+        return Some(("this nixpkgs".to_owned(), version.trim_end_matches('.').to_owned()));
+    }
     let quoted = headline.split('\'').nth(1)?;
     if headline.starts_with("unexpected flake input attribute") {
         let known = quoted == "submodules" || quoted == "lfs";
-        return known.then(|| (format!("`inputs.self.{quoted}`"), "2.27"));
+        return known.then(|| (format!("`inputs.self.{quoted}`"), "2.27".to_owned()));
     }
     if !headline.starts_with("attribute '") || !headline.contains("' missing") {
         return None;
@@ -56,7 +61,7 @@ pub fn newer(headline: &str, details: &[String]) -> Option<(String, &'static str
     let (name, version) = FUNCTIONS.into_iter().find(|(name, _)| *name == quoted)?;
     let name = format!("builtins.{name}");
     // Some other set may lack an attribute of that name: the excerpt tells.
-    details.iter().any(|line| line.contains(&name)).then(|| (format!("`{name}`"), version))
+    details.iter().any(|line| line.contains(&name)).then(|| (format!("`{name}`"), version.to_owned()))
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod harness;
 mod hypervisor;
 mod interrupted;
 mod neighbours;
+mod nixes;
 mod reboot;
 mod refused;
 mod running;

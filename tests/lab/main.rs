@@ -14,6 +14,7 @@ mod build_on;
 mod checks;
 mod choices;
 mod connection;
+mod deploy_user;
 mod failing;
 mod first;
 mod harness;

@@ -24,6 +24,7 @@ mod neighbours;
 mod owners;
 mod reboot;
 mod refused;
+mod retention;
 mod running;
 mod secrets;
 mod verbs;

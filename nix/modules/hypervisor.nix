@@ -61,9 +61,9 @@ in
       default = null;
       example = 20;
       description = ''
-        How many generations of each microVM to keep, counted back from the one that it
-        is at; older ones are dropped once a day. Those that run, are staged or pinned
-        stay in any case. `null` keeps all.
+        How many generations of each microVM to keep: so many of the newest, and so many
+        verified ones counted back from the one that it is at; others are dropped once a
+        day. Those that run, are staged or pinned stay in any case. `null` keeps all.
       '';
     };
   };

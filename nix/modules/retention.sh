@@ -1,7 +1,8 @@
 #!/bin/sh
-# retention.sh KEEP: drops old generations of every microVM. Kept are KEEP of them counted
-# back from the one that the profile is at, the KEEP newest, and each that is current,
-# booted, recorded as running, or pinned. A VM at which somebody works is left alone.
+# retention.sh KEEP: drops old generations of every microVM. Kept are the KEEP newest, KEEP
+# verified ones counted back from the one that the profile is at, so that a rollback has
+# where to go, and each that is current, booted, recorded as running, or pinned. A VM at
+# which somebody works is left alone.
 #
 # Run once a day by the unit deployvm-retention (hypervisor.nix).
 # Arguments: KEEP, at least 2.   Stdout: a line for each VM of which something was dropped.
@@ -26,6 +27,20 @@ numbers() {
     done | sort -rn
 }
 
+# doubtful VM: those that were only staged or left failing, as the ledger has it.
+doubtful() {
+    [ -e "$base/ledger.jsonl" ] || return 0
+    awk -v vm="\"vm\":\"$1\"," '
+        !index($0, vm) || !match($0, /"generation":[0-9]+,"result":"[a-z-]+"/) { next }
+        {
+            split(substr($0, RSTART, RLENGTH), word, /[":,]+/)
+            number = word[3]; result = word[5]
+            if (result == "deployed" || (result == "done" && /"verb":"(re)?start"/)) good[number] = 1
+            if ((result == "staged" || result == "failed") && /"verb":"(push|adopt|rollback)"/) doubt[number] = 1
+        }
+        END { for (number in doubt) if (!(number in good)) print number }' "$base/ledger.jsonl"
+}
+
 # busy VM: whether it has a transaction without an outcome.
 busy() {
     for dir in "$base"/transactions/*/; do
@@ -47,11 +62,19 @@ used() {
 drop() {
     at=$(readlink -- "$base/profiles/$1") && at=${at%-link} at=${at##*-} || return 0
     case $at in '' | *[!0-9]*) return 0 ;; esac
-    newest=0 back=0 old=''
+    newest=0 back=0 old='' doubts=" $(doubtful "$1" | tr '\n' ' ')"
     for n in $(numbers "$1"); do
         newest=$((newest + 1))
-        if [ "$n" -le "$at" ]; then back=$((back + 1)); fi
-        if [ "$newest" -le "$keep" ] || { [ "$n" -le "$at" ] && [ "$back" -le "$keep" ]; }; then continue; fi
+        if [ "$n" -le "$at" ]; then
+            case $doubts in
+            *" $n "*) ;;
+            *)
+                back=$((back + 1))
+                if [ "$back" -le "$keep" ]; then continue; fi
+                ;;
+            esac
+        fi
+        if [ "$newest" -le "$keep" ]; then continue; fi
         used "$1" "$n" || old="$old $n"
     done
     [ -n "$old" ] || return 0

@@ -185,7 +185,7 @@ pub fn clean_line(line: &str) -> String {
             }
         } else if c == '\t' {
             clean.push(' ');
-        } else if !c.is_control() {
+        } else if !drives(c) {
             clean.push(c);
         }
         if clean.len() >= 400 {
@@ -193,6 +193,14 @@ pub fn clean_line(line: &str) -> String {
         }
     }
     clean
+}
+
+/// Whether a character does something else than being shown: control characters, and those
+/// that turn the direction of writing, so that a text reads otherwise than it is.
+pub fn drives(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns
 }
 
 impl fmt::Display for Failure {
@@ -245,6 +253,7 @@ mod tests {
     #[test]
     fn foreign_text_cannot_drive_the_terminal() {
         assert_eq!(clean_line("\u{1b}[31;1mred\u{1b}[0m\u{7}\tx"), "red x");
+        assert_eq!(clean_line("a\u{202e}b\u{2066}\u{200f}c"), "abc");
         assert_eq!(last_lines("a\n\n\u{1b}[2Jb\nc\n", 2), ["b", "c"]);
     }
 }

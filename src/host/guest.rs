@@ -62,7 +62,7 @@ pub fn way(host: &Host, movement: &Move) -> Way {
     Way { ssh: words, hypervisor: host.command() }
 }
 
-/// socat on the hypervisor as a `ProxyCommand`: its path and numbers, nothing that a
+/// socat on the hypervisor as a `ProxyCommand`: plain words and numbers, nothing that a
 /// shell there or here would read otherwise.
 fn vsock_command(host: &Host, socat: &str, cid: u64, port: u16) -> String {
     let there = format!("{socat} - VSOCK-CONNECT:{cid}:{port}");
@@ -72,16 +72,19 @@ fn vsock_command(host: &Host, socat: &str, cid: u64, port: u16) -> String {
     }
 }
 
-/// The program on the hypervisor that reaches guests over vsock, if there is one.
+/// The command on the hypervisor that reaches guests over vsock, if there is one.
 ///
 /// # Errors
 /// Exit 11 when the hypervisor cannot be asked.
 pub async fn vsock_program(host: &Host) -> Result<Option<String>> {
     let reply = host.script(script::VSOCK, &[]).await?;
-    let plain = |path: &str| {
-        path.starts_with('/') && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.+=".contains(&b))
-    };
-    Ok(reply.fields.into_iter().next().filter(|path| plain(path)))
+    Ok(reply.fields.into_iter().next().filter(|command| is_plain(command)))
+}
+
+/// Whether a command is of plain words, beginning with a path.
+fn is_plain(command: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.+=".contains(&b);
+    command.starts_with('/') && command.split(' ').all(|word| !word.is_empty() && word.bytes().all(plain))
 }
 
 impl Way {
@@ -98,7 +101,7 @@ impl Way {
     pub async fn script(&self, script: Script, args: &[String]) -> std::result::Result<Reply, &'static str> {
         let no_way = |_: Failure| "ssh-failed";
         let argv = self.command().ok_or("no-way-in")?.stdin(script.input(args).map_err(no_way)?);
-        let output = process::run(&argv).await.map_err(no_way)?;
+        let output = process::answer(&argv, script.limits(), |_| true).await.map_err(|_| "ssh-failed")?;
         Reply::parse(&output.stdout).ok_or_else(|| trouble(&output))
     }
 }
@@ -146,6 +149,16 @@ pub fn sentence(trouble: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_there_is_of_plain_words() {
+        for good in ["/bin/socat", "/bin/setpriv --reuid=microvm -- /nix/store/0-a/bin/socat"] {
+            assert!(is_plain(good), "{good}");
+        }
+        for bad in ["", "socat", "/x;y", "/x $(y)", "/x\ty", "/x\ny", "/x  y", "/x %h", "/x ~", "/x \"y\""] {
+            assert!(!is_plain(bad), "{bad:?}");
+        }
+    }
 
     #[test]
     fn what_ssh_says_becomes_a_word_that_is_no_refusal() {

@@ -9,16 +9,19 @@ pub mod identity;
 pub mod machine;
 pub mod probe;
 pub mod process;
+pub mod reply;
 pub mod script;
 pub mod ssh;
 
 use std::sync::OnceLock;
 
-use crate::error::{Aftermath, Failure, Result};
+use crate::error::Result;
 use crate::model::address::Address;
-use crate::model::argv::{Argv, Output};
+use crate::model::argv::Argv;
 use crate::model::login::Login;
-use script::{Reply, Script};
+use process::Limits;
+use reply::Reply;
+use script::Script;
 use ssh::Ssh;
 
 /// A machine that is, or plays, the hypervisor.
@@ -96,8 +99,7 @@ impl Host {
     /// # Errors
     /// Exit 11 when the script could not run or its answer is not whole.
     pub async fn script(&self, script: Script, args: &[String]) -> Result<Reply> {
-        let output = process::run(&self.starts(script, args)?).await?;
-        reply(script, &output, Reply::parse(&output.stdout))
+        self.ask(script, &self.starts(script, args)?, script.limits(), Reply::parse, |_| true).await
     }
 
     /// The same by another command than usual, such as one that would make us root.
@@ -106,8 +108,7 @@ impl Host {
     /// As for [`Host::script`].
     pub async fn script_by(&self, command: &str, script: Script, args: &[String]) -> Result<Reply> {
         let argv = self.line(command).stdin(script.input(args)?);
-        let output = process::run(&argv).await?;
-        reply(script, &output, Reply::parse(&output.stdout))
+        self.ask(script, &argv, script.limits(), Reply::parse, |_| true).await
     }
 
     /// The same for a script that first says lines: each is handed over as it comes.
@@ -138,8 +139,21 @@ impl Host {
         args: &[String],
         on_line: impl FnMut(&str) -> bool,
     ) -> Result<Reply> {
-        let output = process::sift(&self.starts(script, args)?, on_line, |_| true).await?;
-        reply(script, &output, Reply::parse_followed(&output.stdout))
+        let argv = self.starts(script, args)?;
+        self.ask(script, &argv, script.limits_followed(), Reply::parse_followed, on_line).await
+    }
+
+    async fn ask(
+        &self,
+        script: Script,
+        argv: &Argv,
+        limits: Limits,
+        parse: fn(&[u8]) -> Option<Reply>,
+        on_line: impl FnMut(&str) -> bool,
+    ) -> Result<Reply> {
+        let output = process::answer(argv, limits, on_line).await;
+        let output = output.map_err(|why| reply::stopped(script, why, &self.by_hand("true")))?;
+        parse(&output.stdout).ok_or_else(|| reply::not_whole(script, &output, &self.by_hand("true")))
     }
 
     /// Whether the connection is still there.
@@ -164,8 +178,7 @@ impl Host {
             None => self.starts(script, args)?,
             Some(ssh) => ssh.fresh_command(self.spelled()).stdin(script.input(args)?),
         };
-        let output = process::run(&argv).await?;
-        reply(script, &output, Reply::parse(&output.stdout))
+        self.ask(script, &argv, script.limits(), Reply::parse, |_| true).await
     }
 
     /// What `nix copy` needs: the store's URL and NIX_SSHOPTS. `None`: the store is ours.
@@ -206,23 +219,4 @@ impl Host {
             _ => self.command().stdin(input),
         })
     }
-}
-
-fn reply(script: Script, output: &Output, reply: Option<Reply>) -> Result<Reply> {
-    reply.ok_or_else(|| {
-        let mut text = output.errors();
-        if text.trim().is_empty() {
-            text = output.text();
-        }
-        let failure = Failure::new(
-            Aftermath::Unreachable,
-            format!("the hypervisor gave no whole answer to {}", script.name),
-        );
-        let failure = failure.output(&text);
-        if text.contains("not found") {
-            failure.help("the hypervisor needs sh, xargs and coreutils on the PATH of a login over ssh")
-        } else {
-            failure.help("the connection may have been lost: try again, and see what `deployvm status` says")
-        }
-    })
 }

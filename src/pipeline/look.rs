@@ -32,6 +32,12 @@ pub async fn look(
 ) -> Result<Observed> {
     context.events.send(Event::Phase { name: "look", total: None });
     let observed = observe::observe(host, target.elevate, wanted).await?;
+    for vm in &observed.linked {
+        let message = format!(
+            "the directory of {vm} on the hypervisor is a link to elsewhere: it is not followed, and {vm} left alone"
+        );
+        context.events.send(Event::Warning { message });
+    }
     if observed.open.iter().all(|t| t.alive) {
         return Ok(observed);
     }

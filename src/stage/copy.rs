@@ -78,11 +78,24 @@ pub fn already_there(moves: Vec<Move>) -> Vec<Copied> {
 /// Holds paths on the hypervisor, whether they are there already or will be.
 ///
 /// # Errors
-/// 12 when it cannot.
+/// 11 when nothing could be copied there, 12 when it cannot hold them.
 pub async fn hold(host: &Host, push: &TransactionId, paths: &[StorePath]) -> Result<()> {
     let mut args = vec![push.to_string()];
     args.extend(paths.iter().map(ToString::to_string));
     let reply = host.script(script::PEND, &args).await?;
+    if host.store().is_some() && !reply.noise.is_empty() {
+        // `nix copy` would take it for the answer of the Nix there.
+        unpend(host, push).await?;
+        return Err(Failure::new(
+            Aftermath::Unreachable,
+            "the hypervisor's login shell prints something before every command, and Nix cannot copy through that",
+        )
+        .output(&reply.noise)
+        .help(format!(
+            "make its rc file silent where nobody logs in by hand: this must print nothing: {}",
+            host.by_hand("true")
+        )));
+    }
     if reply.code != 0 {
         return Err(Failure::new(
             Aftermath::Refused,

@@ -15,6 +15,7 @@ use crate::model::observed::Observed;
 use crate::model::store_path::StorePath;
 use crate::tool::microvm::STATE_DIR;
 use crate::tool::nix::closure::parse_listing;
+use crate::tool::nix::version;
 use crate::tool::{events, login, observation};
 
 /// How much of the ledger's end one look brings along, in bytes.
@@ -51,6 +52,11 @@ pub async fn observe(
         let found = facts.systemd;
         return Err(Failure::new(Aftermath::Unreachable, format!("{} has systemd {found}", facts.name))
             .help("deployvm needs systemd 252 or later there"));
+    }
+    let nix = version::parse(facts.nix.as_deref().unwrap_or_default());
+    if version::too_old(&nix) {
+        let message = format!("{} has Nix {nix}, which is too old", facts.name);
+        return Err(Failure::new(Aftermath::Unreachable, message).help(format!("{} there", version::NEEDED)));
     }
     if !facts.missing.is_empty() {
         let missing = facts.missing.join(", ");

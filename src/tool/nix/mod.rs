@@ -11,6 +11,7 @@ pub mod eval;
 pub mod internal_json;
 pub mod metadata;
 pub mod sign;
+pub mod version;
 
 use crate::error::without_secrets;
 use crate::model::argv::Argv;
@@ -36,17 +37,6 @@ pub fn nix<'a>(subcommand: impl IntoIterator<Item = &'a str>) -> Argv {
         // Nix starts git. In a process group of its own a question on the terminal
         // would stop it for ever: better to fail and say why.
         .env("GIT_TERMINAL_PROMPT", "0")
-}
-
-/// `nix --version`, which opens no store and needs no feature.
-pub fn version() -> Argv {
-    Argv::new("nix").arg("--version")
-}
-
-/// `nix (Nix) 2.26.3` -> `2.26.3`; the whole line where it looks otherwise.
-pub fn parse_version(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default().trim();
-    line.rsplit_once(") ").map_or(line, |(_, version)| version).to_owned()
 }
 
 /// A command that reads a flake.
@@ -116,12 +106,5 @@ mod tests {
             lines,
             ["access-tokens = github.com=tok1 sandbox = false", "extra-substituters = https://me:tok2@cache"]
         );
-    }
-
-    #[test]
-    fn reads_versions() {
-        assert_eq!(parse_version("nix (Nix) 2.8.0\n"), "2.8.0");
-        assert_eq!(parse_version("nix (Lix, like Nix) 2.91.1\n"), "2.91.1");
-        assert_eq!(parse_version(""), "");
     }
 }

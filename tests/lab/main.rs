@@ -26,6 +26,7 @@ mod nixes;
 mod owners;
 mod reboot;
 mod refused;
+mod retention;
 mod running;
 mod secrets;
 mod verbs;

@@ -82,7 +82,11 @@ pub async fn evaluate(request: &EvalRequest, events: &Events) -> Result<Inventor
 /// `None` when the flake was changed meanwhile: some VMs may be of the old, some of
 /// the new content.
 async fn attempt(request: &EvalRequest, events: &Events) -> Result<Option<Inventory>> {
-    let pass = PassThrough { overrides: request.overrides.clone(), options: request.options.clone() };
+    let pass = PassThrough {
+        overrides: request.overrides.clone(),
+        options: request.options.clone(),
+        ..PassThrough::default()
+    };
     let flake = Flake { reference: &request.flake, pass: &pass };
     let (locked, version) = tokio::join!(flake.metadata(), nix_version());
     // First, because it is why the other one fails.
@@ -138,7 +142,11 @@ async fn attempt(request: &EvalRequest, events: &Events) -> Result<Option<Invent
 /// # Errors
 /// When the flake itself cannot be evaluated.
 pub async fn names(request: &EvalRequest) -> Result<Vec<String>> {
-    let pass = PassThrough { overrides: request.overrides.clone(), options: request.options.clone() };
+    let pass = PassThrough {
+        overrides: request.overrides.clone(),
+        options: request.options.clone(),
+        ..PassThrough::default()
+    };
     Flake { reference: &request.flake, pass: &pass }.names().await
 }
 

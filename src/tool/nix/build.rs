@@ -12,6 +12,10 @@ use crate::model::store_path::StorePath;
 
 /// Lines of each build log that are kept for a failure.
 const MOST_LINES: usize = 30;
+/// Build logs of which that is kept, builds at a time, and complaints: whoever builds may
+/// be another machine, which can say what it likes.
+const MOST_LOGS: usize = 1000;
+const MOST_COMPLAINTS: usize = 100;
 
 /// Asks which of these are missing from the local store; rc 0 either way.
 pub fn missing<'a>(paths: impl IntoIterator<Item = &'a StorePath>, pass: &PassThrough) -> Argv {
@@ -66,15 +70,25 @@ impl Watch {
             Line::Start { id, kind: BUILD, fields, .. } => {
                 let path = fields.first()?.as_str()?.to_owned();
                 let derivation = short_name(&path);
-                self.running.insert(id, path);
+                if self.running.len() < MOST_LOGS {
+                    self.running.insert(id, path);
+                }
                 Some(Event::Building { derivation })
+            }
+            Line::Stop { id } => {
+                self.running.remove(&id);
+                None
             }
             Line::Result { id, kind: LOG_LINE, fields } => {
                 let line = clean_line(fields.first()?.as_str()?);
                 if line.trim().is_empty() {
                     return None;
                 }
-                let log = self.logs.entry(self.running.get(&id)?.clone()).or_default();
+                let path = self.running.get(&id)?;
+                if self.logs.len() >= MOST_LOGS && !self.logs.contains_key(path) {
+                    return Some(Event::BuildLog { line });
+                }
+                let log = self.logs.entry(path.clone()).or_default();
                 if log.len() == MOST_LINES {
                     log.pop_front();
                 }
@@ -82,7 +96,9 @@ impl Watch {
                 Some(Event::BuildLog { line })
             }
             Line::Message { level: 0, text } => {
-                self.errors.push(text);
+                if self.errors.len() < MOST_COMPLAINTS {
+                    self.errors.push(text);
+                }
                 None
             }
             _ => None,
@@ -251,6 +267,21 @@ mod tests {
     fn names_derivations_shortly() {
         assert_eq!(short_name("/nix/store/9rw7imqcwrk9jczgpamcwhy9qazxbag3-dep.drv"), "dep");
         assert_eq!(short_name("\u{1b}[1mx.drv"), "x");
+    }
+
+    #[test]
+    fn what_never_ends_is_not_kept() {
+        let mut watch = Watch::default();
+        for id in 0..5000 {
+            let path = format!("/nix/store/9rw7imqcwrk9jczgpamcwhy9qazxbag3-{id}.drv");
+            watch.line(&format!(r#"@nix {{"action":"start","fields":["{path}"],"id":{id},"type":105}}"#));
+            watch.line(&format!(r#"@nix {{"action":"result","fields":["x"],"id":{id},"type":101}}"#));
+            watch.line(r#"@nix {"action":"msg","level":0,"msg":"error: x"}"#);
+            if id < 2000 {
+                watch.line(&format!(r#"@nix {{"action":"stop","id":{id}}}"#));
+            }
+        }
+        assert_eq!((watch.running.len(), watch.logs.len(), watch.errors.len()), (1000, 1000, 100));
     }
 
     proptest! {

@@ -40,6 +40,12 @@ mod tests {
         assert_eq!(closure.bytes(), 100_584);
     }
 
+    #[test]
+    fn impossible_sizes_add_up_to_the_most_there_is() {
+        let most = LISTING.replace("100448", &u64::MAX.to_string());
+        assert_eq!(parse_listing(&most).bytes(), u64::MAX);
+    }
+
     /// What all three versions print, warnings left on stderr.
     #[test]
     fn the_plain_form_is_the_one_that_all_share() {
@@ -59,7 +65,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(text in "(/nix/store/|[a-z0-9\\t\n -]|\\PC){0,80}") {
-            parse_listing(&text);
+            parse_listing(&text).bytes();
         }
     }
 }

@@ -14,22 +14,19 @@ use crate::model::store_path::StorePath;
 /// Copies paths with their closures to `store`, such as `ssh-ng://hv`.
 ///
 /// `ssh_options` become `NIX_SSHOPTS`: no quotes in it, because Nix 2.8 splits it at
-/// blanks. A port belongs there too (`-p N`); only 2.34 takes one in the URL.
+/// blanks. A port belongs there too (`-p N`); only 2.34 takes one in the URL. Whether we
+/// are trusted there must be known: from others unsigned paths are refused anyway.
 pub fn copy<'a>(
     store: &str,
     ssh_options: &str,
-    substitute: bool,
+    trusted: bool,
     pass: &PassThrough,
     paths: impl IntoIterator<Item = &'a StorePath>,
 ) -> Argv {
-    let mut argv = super::nix(["copy"])
-        .args(["--log-format", "internal-json"])
+    let mut argv = super::nix(["copy"]).args(["--log-format", "internal-json"]);
+    if trusted {
         // Local builds carry no signature, and ssh-ng refuses them even from root.
-        .arg("--no-check-sigs");
-    if substitute {
-        // Let the hypervisor fetch from its caches what it can. Nix 2.8 ignores it
-        // over ssh-ng.
-        argv = argv.arg("--substitute-on-destination");
+        argv = argv.arg("--no-check-sigs");
     }
     super::options(argv, pass)
         .args(["--to", store])
@@ -42,12 +39,16 @@ pub fn copy<'a>(
 pub fn copy_derivations<'a>(
     store: &str,
     ssh_options: &str,
+    trusted: bool,
     pass: &PassThrough,
     derivations: impl IntoIterator<Item = &'a StorePath>,
 ) -> Argv {
     // The option may follow the paths.
-    copy(store, ssh_options, false, pass, derivations).arg("--derivation")
+    copy(store, ssh_options, trusted, pass, derivations).arg("--derivation")
 }
+
+/// Activities at a time, and complaints, that are kept in mind.
+const MOST: usize = 10_000;
 
 /// Follows the progress of one `nix copy`.
 #[derive(Debug, Default)]
@@ -85,13 +86,17 @@ impl Progress {
             // Nix looks first whether something has to be built: that has such an
             // activity too, without text.
             Line::Start { id, kind: COPY_PATHS, text, .. } if text.starts_with("copying ") => {
-                self.around.push(id);
+                if self.around.len() < MOST {
+                    self.around.push(id);
+                }
                 // `copying 3 paths`
                 let count = text.split_ascii_whitespace().find_map(|w| w.parse().ok());
                 self.total = self.total.max(count.unwrap_or_default());
             }
             Line::Start { id, kind: COPY_PATH, .. } => {
-                self.sent.insert(id, (0, 0));
+                if self.sent.len() < MOST {
+                    self.sent.insert(id, (0, 0));
+                }
             }
             Line::Stop { id } => {
                 // Nix 2.26 does not tell the last bytes of a path.
@@ -119,7 +124,9 @@ impl Progress {
                 }
             }
             Line::Message { level: 0, text } => {
-                self.errors.push(text);
+                if self.errors.len() < MOST {
+                    self.errors.push(text);
+                }
                 return None;
             }
             _ => return None,

@@ -134,13 +134,5 @@ async fn send(argv: &Argv, doing: &str, events: &Events) -> Result<()> {
         return Ok(());
     }
     let why = nix::errors::read(&progress.errors());
-    let failure = why.failure(doing).after(Aftermath::StoreOnly);
-    // Nix 2.8 on the other side says `lacks a valid signature`.
-    if why.headline.contains("lacks a signature") || why.headline.contains("lacks a valid signature") {
-        return Err(failure.help(
-            "its Nix daemon does not know of the key or the trusted user: after a change of nix.conf it must \
-             be restarted there (systemctl restart nix-daemon)",
-        ));
-    }
-    Err(failure)
+    Err(why.failure(doing).after(Aftermath::StoreOnly))
 }

@@ -17,6 +17,7 @@ mod connection;
 mod failing;
 mod first;
 mod harness;
+mod hostile;
 mod hypervisor;
 mod interrupted;
 mod neighbours;

@@ -19,6 +19,7 @@ mod failing;
 mod faults;
 mod first;
 mod harness;
+mod hostile;
 mod hypervisor;
 mod interrupted;
 mod neighbours;

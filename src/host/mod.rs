@@ -108,18 +108,22 @@ impl Host {
         }
     }
 
-    /// The same over a connection of its own.
+    /// The same over a connection of its own, to another address if one is given.
     ///
     /// # Errors
-    /// As for [`Host::script`].
-    pub async fn script_fresh(&self, script: Script, args: &[String]) -> Result<Reply> {
+    /// Exit 11, with what to do, when there is no such connection, and as for
+    /// [`Host::script`].
+    pub async fn script_fresh(&self, to: Option<&Address>, script: Script, args: &[String]) -> Result<Reply> {
         let input = script.input(args)?;
-        let argv = match self {
-            Self::Local => script::here(&input),
-            Self::Ssh(ssh) => ssh.fresh_command(script::COMMAND).stdin(input),
+        let (argv, explain) = match self {
+            Self::Local => (script::here(&input), None),
+            Self::Ssh(ssh) => (ssh.fresh_command(to, script::COMMAND).stdin(input), Some(ssh)),
         };
         let output = process::run(&argv).await?;
-        reply(script, &output, Reply::parse(&output.stdout))
+        match explain.filter(|_| output.code == Some(255)) {
+            Some(ssh) => Err(ssh.trouble(to, &output.errors())),
+            None => reply(script, &output, Reply::parse(&output.stdout)),
+        }
     }
 
     /// What `nix copy` needs: the store's URL and NIX_SSHOPTS. `None`: the store is ours.

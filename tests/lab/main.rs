@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests, too")]
 
 mod back;
+mod behind;
 mod build_on;
 mod checks;
 mod choices;
@@ -19,7 +20,9 @@ mod first;
 mod harness;
 mod hypervisor;
 mod interrupted;
+mod moved;
 mod neighbours;
+mod queue;
 mod reboot;
 mod refused;
 mod running;

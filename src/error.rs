@@ -77,7 +77,13 @@ pub type Result<T> = std::result::Result<T, Failure>;
 impl Failure {
     /// A failure without output and help.
     pub fn new(aftermath: Aftermath, message: impl Into<String>) -> Self {
-        Self { message: message.into(), aftermath, output: Vec::new(), help: None, sent: false }
+        Self {
+            message: without_secrets(&message.into()),
+            aftermath,
+            output: Vec::new(),
+            help: None,
+            sent: false,
+        }
     }
 
     /// Wrong usage, settings or inventory.
@@ -94,7 +100,7 @@ impl Failure {
     /// Says what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(without_secrets(&help.into()));
         self
     }
 
@@ -137,8 +143,33 @@ pub fn last_lines(text: &str, most: usize) -> Vec<String> {
     lines.into_iter().rev().take(most).rev().collect()
 }
 
-/// One line of foreign text, safe to print on a terminal.
+/// Takes out of every URL in a text what its user information may hold: passwords and
+/// tokens. A bare user stays where it is the name of an account, as with ssh.
+pub fn without_secrets(text: &str) -> String {
+    let mut clean = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        clean.push_str(before);
+        clean.push_str("://");
+        let ends = |c: char| matches!(c, '/' | '?' | '#' | '\'' | '"' | '<' | '>') || c.is_whitespace();
+        let authority = after.split(ends).next().unwrap_or_default();
+        rest = after;
+        if let Some((information, _)) = authority.rsplit_once('@') {
+            rest = after.get(information.len() + 1..).unwrap_or_default();
+            let scheme = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c))).next();
+            if scheme.is_some_and(|scheme| scheme.contains("ssh")) {
+                clean.push_str(information.split(':').next().unwrap_or_default());
+                clean.push('@');
+            }
+        }
+    }
+    clean.push_str(rest);
+    clean
+}
+
+/// One line of foreign text, safe to print on a terminal and to keep.
 pub fn clean_line(line: &str) -> String {
+    let line = without_secrets(line);
     let mut clean = String::new();
     let mut chars = line.chars().peekable();
     while let Some(c) = chars.next() {
@@ -200,6 +231,24 @@ impl miette::Diagnostic for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn urls_keep_no_secrets() {
+        for (text, shown) in [
+            ("cannot fetch 'git+https://me:tok@h/x?ref=a'", "cannot fetch 'git+https://h/x?ref=a'"),
+            ("https://ghp_tok@h.org", "https://h.org"),
+            ("https://a:t@k@h/x and http://b:c@i", "https://h/x and http://i"),
+            ("git+ssh://git@h/x, ssh://me:tok@h", "git+ssh://git@h/x, ssh://me@h"),
+            (
+                "https://h/user@x ssh-ng://deploy@10.0.0.1 :// @",
+                "https://h/user@x ssh-ng://deploy@10.0.0.1 :// @",
+            ),
+        ] {
+            assert_eq!(without_secrets(text), shown);
+            assert_eq!(clean_line(text), shown);
+            assert_eq!(Failure::usage(text).help(text).message, shown);
+        }
+    }
 
     #[test]
     fn foreign_text_cannot_drive_the_terminal() {

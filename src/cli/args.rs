@@ -1,5 +1,6 @@
 //! Options that every command has, and groups of options that several commands share.
 
+use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
 
 // No doc comment: clap would take it for the help text of every command.
@@ -120,6 +121,10 @@ pub struct Intent {
     /// Deploy this commit instead of the working tree
     #[arg(long, value_name = "REV")]
     pub rev: Option<String>,
+
+    /// Sign what is copied with this secret key, for a hypervisor whose Nix does not trust the user
+    #[arg(long, value_name = "FILE")]
+    pub sign_key: Option<Utf8PathBuf>,
 
     /// Switch so many VMs at the same time [default: 1]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]

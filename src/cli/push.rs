@@ -6,7 +6,7 @@ use crate::error::{Aftermath, Failure, Result};
 use crate::model::outcome::exit_code;
 use crate::model::plan::Plan;
 use crate::pipeline::prepare::{Prepared, prepare};
-use crate::pipeline::push::{Manner, PassThrough, Site, push};
+use crate::pipeline::push::{Manner, PassThrough, Site, admit, push};
 use crate::report::Answer;
 
 /// Build, show the plan, ask, copy, switch, check, and roll back what fails
@@ -44,22 +44,25 @@ pub async fn run(global: &Global, args: Args) -> Result<u8> {
 async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
     let context = &session.context;
     let intent = session.intent(&args.intent, !args.no_checks)?;
+    let pass = session.pass(&args.intent)?;
     let prepared = prepare(context, intent).await?;
-    let result = obey(session, args, &prepared).await;
+    let result = obey(session, args, &prepared, pass).await;
     let sent = prepared.there.sent();
     prepared.close(context).await;
     result.map_err(|failure| if sent { failure.sent() } else { failure })
 }
 
 /// From a plan to its end.
-async fn obey(session: &Session<'_>, args: &Args, prepared: &Prepared) -> Result<u8> {
+async fn obey(session: &Session<'_>, args: &Args, prepared: &Prepared, pass: PassThrough) -> Result<u8> {
     let Prepared { plan, inventory, host, chosen, after, there, .. } = prepared;
     if args.dry_run {
         session.reporter.plan(plan);
-        return possible(plan);
+        possible(plan)?;
+        return admit(host, plan, there, &pass).await.map(|()| 0);
     }
     session.reporter.proposal(plan);
     possible(plan)?;
+    admit(host, plan, there, &pass).await?;
     if plan.has_changes() {
         approved(session, &format!("Deploy to {}?", plan.hypervisor)).await?;
     }
@@ -67,7 +70,7 @@ async fn obey(session: &Session<'_>, args: &Args, prepared: &Prepared) -> Result
     let manner = Manner {
         keep_failed: args.keep_failed,
         at_once: args.intent.jobs.map_or(1, |jobs| jobs as usize),
-        pass: PassThrough { overrides: Vec::new(), options: session.global.options() },
+        pass,
     };
     let flake = inventory.flake.clone();
     let outcomes = push(&session.context, &site, plan, after, flake, there, &manner).await?;

@@ -3,6 +3,7 @@
 //! guest is known by its host key, which is looked up under the guest's address.
 
 use super::script::{self, COMMAND, Reply, Script};
+use super::ssh::Ssh;
 use super::{Host, process};
 use crate::error::{Failure, Result};
 use crate::model::argv::{Argv, Output};
@@ -30,13 +31,7 @@ pub fn way(host: &Host, movement: &Move) -> Way {
             let name = address.clone().unwrap_or_else(|| format!("vsock/{cid}"));
             (name, Some(vsock_command(host, socat, cid, port)))
         }
-        (Via::Hypervisor, Some(address), _) => {
-            let proxy = match host {
-                Host::Ssh(ssh) => Some(ssh.proxy_command()),
-                Host::Local => None,
-            };
-            (address.clone(), proxy)
-        }
+        (Via::Hypervisor, Some(address), _) => (address.clone(), host.ssh().map(Ssh::proxy_command)),
         (Via::Laptop, Some(address), _) => (address.clone(), None),
         _ => return Way { ssh: Vec::new(), hypervisor: host.command() },
     };
@@ -71,9 +66,9 @@ pub fn way(host: &Host, movement: &Move) -> Way {
 /// shell there or here would read otherwise.
 fn vsock_command(host: &Host, socat: &str, cid: u64, port: u16) -> String {
     let there = format!("{socat} - VSOCK-CONNECT:{cid}:{port}");
-    match host {
-        Host::Local => there,
-        Host::Ssh(ssh) => ssh.proxied(&there),
+    match host.ssh() {
+        None => there,
+        Some(ssh) => ssh.proxied(&there),
     }
 }
 

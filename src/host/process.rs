@@ -4,6 +4,7 @@
 //! TERM, and KILL two seconds later (Nix 2.8 ignores TERM while it copies).
 //! Memory is bounded whatever a program prints; time is where [`Limits`] say so.
 
+use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -250,12 +251,26 @@ impl Group {
                 None => command.env_remove(name),
             };
         }
+        for (name, text) in lengthened(argv, |name| std::env::var(name).unwrap_or_default()) {
+            command.env(name, text);
+        }
         if let Some(dir) = &argv.dir {
             command.current_dir(dir);
         }
         let inner = command.spawn().map_err(|e| cannot_start(argv, &e))?;
         Ok(Self { inner, finished: false })
     }
+}
+
+/// Variables with the lines that are added to them.
+fn lengthened(argv: &Argv, old: impl Fn(&str) -> String) -> BTreeMap<&str, String> {
+    let mut variables = BTreeMap::new();
+    for (name, line) in &argv.lines {
+        let text = variables.entry(name.as_str()).or_insert_with(|| old(name));
+        text.push('\n');
+        text.push_str(line);
+    }
+    variables
 }
 
 impl Drop for Group {
@@ -350,5 +365,12 @@ mod tests {
         let (count, ()) = tokio::join!(listen, speak);
         assert_eq!(count, 200_000);
         assert!(most < 1000, "{most} lines waited to be heard");
+    }
+
+    #[test]
+    fn lines_are_added_to_what_a_variable_holds() {
+        let argv = Argv::new("nix").line("NIX_CONFIG", "a = 1").line("NIX_CONFIG", "b = 2");
+        let variables = lengthened(&argv, |name| format!("{name} = old"));
+        assert_eq!(variables["NIX_CONFIG"], "NIX_CONFIG = old\na = 1\nb = 2");
     }
 }

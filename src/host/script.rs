@@ -67,6 +67,8 @@ scripts! {
     RECALL = "recall";
     /// The sizes of closures.
     SIZES = "sizes";
+    /// Which store paths are not there.
+    MISSING = "missing";
     /// The end of the ledger.
     LEDGER = "ledger";
     /// Starts a transaction and follows it.

@@ -39,8 +39,6 @@ pub struct HostFacts {
     pub nix: Option<String>,
     /// Version of systemd, such as 252.
     pub systemd: u32,
-    /// Whether we are root there.
-    pub root: bool,
     /// Bytes free where the store is.
     pub store_free: u64,
     /// Bytes free in /var/lib.

@@ -102,13 +102,15 @@ async fn attend(attendance: &Attendance<'_>, trial: &OnTrial) -> Result<Outcome>
         }
     };
     let follow = async move {
-        match switch::start(attendance.host, trial, tell).await {
+        let mut tell = tell;
+        match switch::start(attendance.host, trial, &mut tell).await {
             Err(failure) if failure.aftermath == Aftermath::Unreachable => {
                 events
                     .send(Event::Warning { message: format!("{vm}: the connection was lost; asking again") });
-                let patience = patience(trial);
-                let quiet = |line: Line| line.event(vm, checks).into_iter().for_each(|e| events.send(e));
-                follow_again(attendance.address, &trial.transaction, patience, told.get(), quiet).await
+                // The judge goes on listening: a verdict needs no more than a new connection.
+                let (patience, told) = (patience(trial), told.get());
+                let (lost, address) = (attendance.host, attendance.address);
+                follow_again(lost, address, &trial.transaction, patience, told, &mut tell).await
             }
             other => other,
         }

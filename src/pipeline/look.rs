@@ -1,6 +1,6 @@
 //! Opening a hypervisor and looking at it, and closing what a crash left open there.
 
-use super::Context;
+use super::{Context, Target};
 use crate::error::Result;
 use crate::host::Host;
 use crate::model::address::Address;
@@ -19,14 +19,19 @@ pub async fn connect(context: &Context, address: &Address) -> Result<Host> {
     Host::connect(address).await
 }
 
-/// Looks; when a reboot or a crash left transactions open, they are ended first and
-/// the look is repeated.
+/// Looks, as root, which a login may first have to become; when a reboot or a crash left
+/// transactions open, they are ended first and the look is repeated.
 ///
 /// # Errors
-/// Exit 11 when the hypervisor cannot be asked.
-pub async fn look(context: &Context, host: &Host, wanted: &[(VmName, StorePath)]) -> Result<Observed> {
+/// Exit 11 when the hypervisor cannot be asked, or does not let us be root.
+pub async fn look(
+    context: &Context,
+    host: &Host,
+    target: &Target,
+    wanted: &[(VmName, StorePath)],
+) -> Result<Observed> {
     context.events.send(Event::Phase { name: "look", total: None });
-    let observed = observe::observe(host, wanted).await?;
+    let observed = observe::observe(host, target.elevate, wanted).await?;
     for vm in &observed.linked {
         let message = format!(
             "the directory of {vm} on the hypervisor is a link to elsewhere: it is not followed, and {vm} left alone"
@@ -46,5 +51,5 @@ pub async fn look(context: &Context, host: &Host, wanted: &[(VmName, StorePath)]
         };
         context.events.send(Event::Warning { message: format!("the interrupted switch {id} ended: {how}") });
     }
-    observe::observe(host, wanted).await
+    observe::observe(host, target.elevate, wanted).await
 }

@@ -29,7 +29,7 @@ pub struct Looked {
 /// 11 when the hypervisor cannot be reached.
 pub async fn open(context: &Context, target: &Target) -> Result<Looked> {
     let host = look::connect(context, &target.address).await?;
-    let observed = look::look(context, &host, &[]).await?;
+    let observed = look::look(context, &host, target, &[]).await?;
     Ok(Looked { host, observed })
 }
 

@@ -16,6 +16,7 @@ use crate::stage::switch::{self, Ended, Line};
 /// # Errors
 /// Exit 40 when it stays unreachable: nobody here knows how it ended.
 pub async fn follow_again(
+    lost: &Host,
     address: &Address,
     id: &TransactionId,
     patience: Duration,
@@ -33,7 +34,7 @@ pub async fn follow_again(
             }
         };
         let attempt = async {
-            let host = Host::connect(address).await?;
+            let host = lost.anew(address).await?;
             // After a reboot nobody works on it any more: it would have no outcome, ever.
             observe::close_open(&host).await?;
             let left = patience.saturating_sub(began.elapsed()).max(Duration::from_secs(1));

@@ -1,6 +1,8 @@
 //! Sends closures to the hypervisor: holds them there by pending roots first, so that
 //! no garbage collection takes them, then `nix copy` over the open connection.
 
+mod admit;
+
 use std::collections::BTreeSet;
 
 use super::Copied;
@@ -12,13 +14,16 @@ use crate::model::name::TransactionId;
 use crate::model::plan::Move;
 use crate::model::store_path::StorePath;
 use crate::tool::nix;
-pub use crate::tool::nix::PassThrough;
+pub use crate::tool::nix::{PassThrough, sign::SigningKey};
+pub use admit::admit;
+use admit::is_trusted;
 
 /// Sends what the moves need, all in one `nix copy`; nothing for the runners that are
 /// `there` and held already.
 ///
 /// # Errors
-/// 12 when the hypervisor cannot hold the paths, 20 when copying failed.
+/// 10 when they cannot be signed, 12 when the hypervisor cannot hold the paths, 20 when
+/// copying failed.
 pub async fn copy(
     host: &Host,
     push: &TransactionId,
@@ -32,10 +37,16 @@ pub async fn copy(
     paths.sort();
     paths.dedup();
     if !paths.is_empty() {
+        if let Some(key) = &pass.sign_key {
+            let output = process::run(&nix::sign::sign(key, pass, &paths)).await?;
+            if !output.ok() {
+                return Err(nix::errors::explain(&output).failure("cannot sign the closures"));
+            }
+        }
         hold(host, push, &paths).await?;
         if let Some((url, ssh_options)) = host.store() {
             events.send(Event::Phase { name: "copy", total: None });
-            let argv = nix::copy::copy(&url, &ssh_options, false, pass, &paths);
+            let argv = nix::copy::copy(&url, &ssh_options, is_trusted(host), pass, &paths);
             send(&argv, "cannot copy to the hypervisor", events).await?;
         }
     }
@@ -54,7 +65,7 @@ pub async fn send_derivations(
 ) -> Result<()> {
     let Some((url, ssh_options)) = host.store() else { return Ok(()) };
     events.send(Event::Phase { name: "send", total: None });
-    let argv = nix::copy::copy_derivations(&url, &ssh_options, pass, derivations);
+    let argv = nix::copy::copy_derivations(&url, &ssh_options, is_trusted(host), pass, derivations);
     send(&argv, "cannot send derivations to the hypervisor", events).await
 }
 

@@ -124,7 +124,6 @@ fn host_facts(host: &Values) -> HostFacts {
             .nth(1)
             .and_then(|v| v.parse().ok())
             .unwrap_or_default(),
-        root: get(host, "uid") == "0",
         store_free: kib("store_free").saturating_mul(1024),
         state_free: kib("state_free").saturating_mul(1024),
         memory_available_kib: kib("memory"),

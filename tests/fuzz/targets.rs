@@ -313,7 +313,7 @@ pub fn names(bytes: &[u8]) -> u64 {
 pub fn metadata(bytes: &[u8]) -> u64 {
     let Ok(read) = serde_json::from_slice::<locked::Metadata>(bytes) else { return 0 };
     let kind = (read.dirty(), read.commit().is_some(), read.directory().is_some());
-    shown(&clean_line(&deployvm::tool::nix::parse_version(&read.url)));
+    shown(&clean_line(&deployvm::tool::nix::version::parse(&read.url)));
     fingerprint((1, kind))
 }
 

@@ -1,6 +1,8 @@
 # observe.sh STATE_DIR LEDGER_BYTES [VM RUNNER]...: everything that a plan needs to
 # know about the hypervisor, in one look. For each VM named with the runner that is
 # wanted, the closure of what it runs (or has staged) is listed when it differs.
+# A login that is not root is only told who it is, what could make it root, and what
+# Nix takes from it.
 # stdout: fields, key and value in turn; those after `vm` belong to that VM
 # exit code field: 0
 state=$1 ledger_bytes=$2
@@ -16,8 +18,24 @@ in_store() {
 start_of() { timeout 5 head -c 65536 -- "$1" 2>/dev/null; }
 
 pair host "$(uname -n)"
-pair machine "$(uname -m)"
 pair uid "$(id -u)"
+if [ "$(id -u)" != 0 ]; then
+    pair user "$(id -un)"
+    pair groups "$(id -Gn)"
+    for program in sudo doas run0; do
+        if command -v "$program" >/dev/null 2>&1; then pair tool "$program"; fi
+    done
+    pair xargs "$(command -v xargs)"
+    if [ -x /run/current-system/sw/bin/deployvm-entry ]; then pair entry yes; fi
+    if [ -e /etc/NIXOS ]; then pair nixos yes; fi
+    nix() { command nix --extra-experimental-features nix-command "$@"; }
+    # Nix 2.8 does not say whether it trusts us; then the settings must do.
+    pair trusted "$( (nix store info || nix store ping) 2>&1 | sed -n 's/^Trusted: *//p')"
+    pair settings "$( (nix config show || nix show-config) 2>/dev/null |
+        grep -E '^(require-sigs|trusted-(users|public-keys)) =')"
+    finish 0
+fi
+pair machine "$(uname -m)"
 pair nix "$(nix --version 2>/dev/null)"
 pair systemd "$(systemctl --version 2>/dev/null | head -n 1)"
 pair store_free "$(df -P -k /nix/store 2>/dev/null | awk 'NR == 2 { print $4 }')"

@@ -253,8 +253,14 @@ outcome() {
         mv -fT -- "$dir/result/.outcome" "$dir/result/outcome"
 }
 
+# put_away: what was prepared for an undo.
+put_away() {
+    rm -f -- "$dir/reserve" "$vmdir/.back.$id" "$vmdir/.spare.$id" "$vmdir/.current.$id"
+}
+
 # refuse WORD: nothing was touched.
 refuse() {
+    put_away
     decide "undo.$1"
     outcome refused 12 ''
     publish
@@ -266,6 +272,8 @@ line() { sed -n "$2p" "$dir/result/$1" 2>/dev/null; }
 # lock, never glued to a torn one.
 append_line() {
     [ -n "$1" ] || return 0
+    # A redirection that fails would end the shell.
+    { : >>/run/deployvm/ledger.lock; } 2>/dev/null || return 1
     exec 6>/run/deployvm/ledger.lock
     flock -w 30 6
     file=$base/ledger.jsonl

@@ -211,6 +211,7 @@ mod tests {
         let pass = PassThrough {
             overrides: vec![("nixpkgs".into(), "/w/nixpkgs".into())],
             options: vec![("cores".into(), "2".into())],
+            ..PassThrough::default()
         };
         let argv = configuration("/w/f", &pass, &vm("my.vm"));
         assert_eq!(argv.args.last().unwrap(), "/w/f#nixosConfigurations.\"my.vm\"");

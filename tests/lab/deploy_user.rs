@@ -32,7 +32,10 @@ fn nix_conf(lab: &Lab, line: &str) {
 /// The last line of the help that names what is to be added.
 fn rule(error: &serde_json::Value) -> String {
     let help = error["help"].as_str().unwrap();
-    let line = help.lines().find(|line| line.starts_with("deploy ALL=") || line.starts_with("permit "));
+    let line = help
+        .lines()
+        .map(str::trim)
+        .find(|line| line.starts_with("deploy ALL=") || line.starts_with("permit "));
     line.unwrap_or_else(|| panic!("there is no rule in {help}")).to_owned()
 }
 
@@ -139,6 +142,26 @@ fn doas_and_the_entry_command() {
 }
 
 #[test]
+fn run0_where_systemd_has_it() {
+    let lab = Lab::up(&["--deploy-user", "--vms", "1", "--hypervisor-nix", "2.34"]);
+    nix_conf(&lab, "trusted-users = root deploy");
+    lab.write("deployvm.toml", &format!("[hypervisors.main]\naddress = \"{DEPLOY}\"\nelevate = \"run0\"\n"));
+    let push = || lab.laptop(&["deployvm", "push", "--yes"]);
+    let said = push().expect(11);
+    said.says("by run0").says("requires interactive authentication");
+    let said = said.said();
+    let rule = said.lines().map(str::trim).find(|line| line.starts_with("polkit.addRule(")).unwrap();
+    assert!(rule.ends_with("});"), "{rule}");
+    lab.hv(&format!(
+        "cd /etc/polkit-1/rules.d; echo '{rule}' >50-deployvm.rules; systemctl try-restart polkit.service"
+    ))
+    .expect(0);
+    push().expect(0);
+    lab.answers("vm1", "vm1 version 1");
+    lab.tidy();
+}
+
+#[test]
 fn closures_are_signed_or_from_a_trusted_user() {
     signed_or_trusted("2.8", "2.8");
 }
@@ -184,7 +207,7 @@ fn signed_or_trusted(laptop: &str, hypervisor: &str) {
     std::fs::write(&key, &secret).unwrap();
     let refused = push(&lab, &["--sign-key", &key, "vm2"]).expect(12);
     let error = &refused.events("error")[0];
-    let public = error["help"].as_str().unwrap().lines().last().unwrap().to_owned();
+    let public = error["help"].as_str().unwrap().lines().last().unwrap().trim().to_owned();
     assert!(public.starts_with("lab-1:"), "{error}");
     assert_eq!(touched(&lab), before);
 

@@ -146,7 +146,7 @@ fn open_transaction(line: &str) -> Option<OpenTransaction> {
 fn unheard(text: &str) -> Option<Unheard> {
     let mut parts = text.splitn(4, '\n');
     let mut part = || parts.next().map(str::to_owned);
-    let (id, vm, holder) = (part()?, part()?, part()?);
+    let (id, vm, holder) = (part()?, part()?.parse::<VmName>().ok()?.to_string(), part()?);
     let recorded = parse_outcome(&part()?)?;
     let reason = if recorded.exit == 0 { String::new() } else { recorded.reason };
     let holder = last_lines(&holder, 1).concat();

@@ -118,10 +118,11 @@ downtime() {
 # ping_once ADDRESS
 ping_once() { ping -n -q -c 1 -W 1 -- "$1" >/dev/null 2>&1; }
 
-# probe NN: one attempt of one check; words as probe.sh prints them, in FOUND.
+# probe NN: one attempt of one check; words as probe.sh prints them, in FOUND. What one
+# that is killed leaves behind goes with the transaction.
 probe() {
     c=$dir/c/$1
-    FOUND=$(sh "$dir/probe.sh" "$(cat "$c/kind")" "$(cat "$c/target")" "$(cat "$c/port")" "$(cat "$c/status")" "$(cat "$c/body")" </dev/null 8>&- 9>&-) || FOUND=broken
+    FOUND=$(TMPDIR=$dir sh "$dir/probe.sh" "$(cat "$c/kind")" "$(cat "$c/target")" "$(cat "$c/port")" "$(cat "$c/status")" "$(cat "$c/body")" </dev/null 8>&- 9>&-) || FOUND=broken
 }
 
 each_check() { for c in "$dir"/c/*/; do [ -d "$c" ] && basename "$c"; done; }

@@ -39,37 +39,41 @@ impl Results {
         std::fs::write(&self.path, text).unwrap();
     }
 
-    /// One table for each verb: where vm1 and vm2 ended.
+    /// One table for each verb: where vm1 and vm2 ended; then why some cells are not run.
     fn table(&self) -> String {
         let mut text = String::new();
         for verb in VERBS {
-            let _ = write!(text, "\n{verb:15}");
+            let _ = write!(text, "{verb:15}");
             for number in 1..=STEPS.len() {
                 let _ = write!(text, " {number:2} ");
             }
+            text.truncate(text.trim_end().len());
             text.push('\n');
             for (fault, name) in FAULTS {
                 let _ = write!(text, "{name:15}");
                 for step in &STEPS {
-                    let cell = Cell { verb, step, fault };
-                    let _ = write!(text, " {:3}", self.mark(&cell));
+                    let _ = write!(text, " {:3}", self.mark(&Cell { verb, step, fault }));
                 }
                 text.truncate(text.trim_end().len());
                 text.push('\n');
             }
+            text.push('\n');
         }
-        text.push_str("\nsteps: ");
-        let steps = STEPS.iter().enumerate().map(|(index, step)| format!("{} {}", index + 1, step.name));
-        text.push_str(&steps.collect::<Vec<_>>().join(", "));
-        text.push_str(
-            "\nvm1 and vm2: o old, n new, t what another laptop wished; = cannot be or differ; ? to do\n",
-        );
+        for (index, step) in STEPS.iter().enumerate() {
+            let _ = writeln!(text, "{:2}  {}", index + 1, step.name);
+        }
+        text.push_str("\no   the old runner    n  the new one    t  what another laptop wished\n");
+        text.push_str("?   not run yet       !  failed\n\n");
+        for (letter, reason) in LETTERS.chars().zip(reasons()) {
+            let _ = writeln!(text, "{letter}   {reason}");
+        }
         text
     }
 
     fn mark(&self, cell: &Cell) -> String {
-        if let Fate::Not(_) = cell.fate() {
-            return "=".to_owned();
+        if let Fate::Not(why) = cell.fate() {
+            let index = reasons().iter().position(|reason| *reason == why).unwrap();
+            return LETTERS[index..=index].to_owned();
         }
         match self.lines.get(&cell.name()) {
             None => "?".to_owned(),
@@ -81,15 +85,61 @@ impl Results {
         }
     }
 
-    /// Why cells are not run, each reason with what it holds for.
-    fn reasons() -> String {
-        let mut why: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for cell in Cell::all() {
-            if let Fate::Not(reason) = cell.fate() {
-                why.entry(reason).or_default().push(cell.name());
-            }
+    /// The document with this table at its end.
+    fn document(&self) -> String {
+        let text = std::fs::read_to_string(document()).unwrap();
+        let rules = text.split(TABLE).next().unwrap();
+        let run = Cell::all().into_iter().filter(|c| matches!(c.fate(), Fate::Ends(..)));
+        let (all, done) =
+            run.fold((0, 0), |(all, done), cell| (all + 1, done + usize::from(self.good(&cell).is_some())));
+        format!(
+            "{rules}{TABLE}\n\nWhere vm1, at which the fault was brought about, and vm2, which comes after it, \
+             ended: {done} of {all} cells have been run. `tests/lab/matrix` runs the others and writes this table.\n\n\
+             ```\n{}```\n",
+            self.table()
+        )
+    }
+}
+
+/// Marks for cells that are not run.
+const LETTERS: &str = "abcdefghij";
+
+/// Where the table begins in the document.
+const TABLE: &str = "## The table";
+
+fn document() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md")
+}
+
+fn results() -> Results {
+    Results::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/lab/faults/results.txt"))
+}
+
+/// Why cells are not run, each reason once.
+fn reasons() -> Vec<&'static str> {
+    let mut all: Vec<&str> = Vec::new();
+    for cell in Cell::all() {
+        if let Fate::Not(why) = cell.fate()
+            && !all.contains(&why)
+        {
+            all.push(why);
         }
-        why.into_iter().map(|(reason, cells)| format!("{} cells: {reason}\n", cells.len())).collect()
+    }
+    all
+}
+
+#[test]
+fn the_document_has_the_results() {
+    let results = results();
+    assert_eq!(std::fs::read_to_string(document()).unwrap(), results.document());
+    // What has been run ended as the rules say now.
+    for cell in Cell::all() {
+        let Some(line) = results.good(&cell) else { continue };
+        let Fate::Ends(first, second) = cell.fate() else { panic!("{} is not to be run", cell.name()) };
+        let ends = line.split(" | ").next().unwrap().split(' ');
+        for (end, wanted) in ends.zip([first, second]) {
+            assert!(wanted.split('|').any(|word| word == end), "{}: {line}", cell.name());
+        }
     }
 }
 
@@ -125,8 +175,7 @@ pub fn asked(name: &str) -> Option<String> {
 #[test]
 #[ignore = "hours: tests/lab/matrix runs it in slices"]
 fn matrix() {
-    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/lab/faults/results.txt");
-    let mut results = Results::read(source);
+    let mut results = results();
     let minutes = asked("LAB_MINUTES").map_or(30, |text| text.parse().unwrap());
     let end = Instant::now() + Duration::from_secs(minutes * 60);
     let only = asked("LAB_ONLY").unwrap_or_default();
@@ -162,7 +211,8 @@ fn matrix() {
         }
     }
     drop(bench);
-    eprintln!("{}\n{}", results.table(), Results::reasons());
+    std::fs::write(document(), results.document()).unwrap();
+    eprintln!("{}", results.table());
     let left = Cell::all().into_iter().filter(|c| matches!(c.fate(), Fate::Ends(..)));
     let left = left.filter(|cell| results.good(cell).is_none()).count();
     eprintln!("{left} cells to do");

@@ -163,10 +163,7 @@ fn in_the_file() {
 
 /// A Nix string of this text.
 fn nix(text: &str) -> String {
-    format!(
-        "\"{}\"",
-        text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "\\${").replace('\u{1b}', "\u{1b}")
-    )
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "\\${"))
 }
 
 /// How a flake is refused, be it by its evaluation or by its settings.

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use crate::harness::{HYPERVISOR, Lab};
-use crate::running::{Output, Running};
+use crate::running::{Output, Running, until};
 
 /// KiB of address space that deployvm gets, and Nix below it: what both need, and far less
 /// than what is offered here.
@@ -84,16 +84,30 @@ fn a_hypervisor_that_lies() {
     untouched();
 }
 
-/// Two at once, because it takes as long as anybody waits.
+/// All at once, because it takes as long as anybody waits.
 #[test]
 fn a_hypervisor_that_is_silent_or_slow() {
     let lab = Lab::up(&["--vms", "1"]);
-    answers_with(&lab, "sleep 1000");
+    let asked = |who: &str| {
+        until(&format!("{who} is asked"), 60, || match lab.disk(&format!("/root/{who}")).exists() {
+            true => Ok(()),
+            false => Err("not yet".to_owned()),
+        });
+    };
+    answers_with(&lab, ": >/root/silent; sleep 1000");
     let silent = Running::start(bounded(&lab, &["status", "--no-eval"]), false);
-    lab.hv("for i in $(seq 300); do ! pgrep -f 'sleep 1000' >/dev/null || exit 0; sleep 0.1; done; exit 1")
-        .expect(0);
-    answers_with(&lab, "while :; do echo still there; sleep 1; done");
+    asked("silent");
+    answers_with(&lab, ": >/root/slow; while :; do echo still there; sleep 1; done");
     let slow = Running::start(bounded(&lab, &["push"]), false);
+    asked("slow");
+    // And one that never says whether the key will do.
+    lab.hv("printf '#!/bin/sh\\nsleep 1000\\n' >/root/keys; chmod 755 /root/keys
+        printf 'AuthorizedKeysCommand /root/keys\\nAuthorizedKeysCommandUser root\\nLoginGraceTime 0\\n' \\
+            >/etc/ssh/sshd_config.d/keys.conf
+        systemctl reload ssh")
+        .expect(0);
+    let undecided = Running::start(bounded(&lab, &["history"]), false);
+    undecided.wait(200).expect(11).says("does not finish the login").says("nothing was changed");
     for running in [silent, slow] {
         let said = running.wait(200).expect(11);
         said.says("did not answer observe in time").says("nothing was changed on the hypervisor");

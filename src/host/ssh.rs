@@ -29,6 +29,8 @@ pub struct Ssh {
 
 /// Seconds to wait for a connection.
 const CONNECT_SECONDS: u64 = 15;
+/// Longest time for the login as well: somebody may have to touch a key for it.
+const LOGIN: Duration = Duration::from_secs(120);
 
 impl Ssh {
     /// Opens the master connection. Host keys are checked strictly; the user's
@@ -56,7 +58,9 @@ impl Ssh {
         if let Some(port) = port {
             builder.port(port);
         }
-        let session = builder.connect(&host).await.map_err(|e| explain(&host, port, &said(&e)))?;
+        let session = tokio::time::timeout(LOGIN, builder.connect(&host)).await;
+        let session = session.map_err(|_| never_let_in(&host, port))?;
+        let session = session.map_err(|e| explain(&host, port, &said(&e)))?;
         let socket = Utf8PathBuf::from_path_buf(session.control_socket().to_path_buf())
             .map_err(|_| Failure::bug("the control socket's path is not UTF-8"))?;
         let lease = process::hold(&over(&socket, "cat"))?;
@@ -154,6 +158,13 @@ fn over(socket: &Utf8Path, command: &str) -> Argv {
     Argv::new("ssh")
         .args(["-S", socket.as_str(), "-o", "BatchMode=yes", "-T", "-p", "9", "--", "none"])
         .arg(command)
+}
+
+fn never_let_in(host: &str, port: Option<u16>) -> Failure {
+    let address = Address::Ssh { user: None, host: host.to_owned(), port };
+    let at = port.map(|p| format!("-p {p} ")).unwrap_or_default();
+    Failure::new(Aftermath::Unreachable, format!("{address} answers, but does not finish the login"))
+        .help(format!("see that this works without a question: ssh -o BatchMode=yes {at}{host} true"))
 }
 
 fn said(error: &openssh::Error) -> String {

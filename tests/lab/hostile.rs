@@ -4,11 +4,11 @@
 use std::process::Command;
 
 use crate::harness::{HYPERVISOR, Lab};
-use crate::running::{Output, Running};
+use crate::running::{Output, Running, until};
 
-/// KiB of address space that deployvm gets: several times what it needs, and far less than
-/// what it is offered here.
-const MOST_KIB: u32 = 700_000;
+/// KiB of address space that deployvm gets, and Nix below it: what both need, and far less
+/// than what is offered here.
+const MOST_KIB: u32 = 2_000_000;
 
 fn bounded(lab: &Lab, args: &[&str]) -> Command {
     let limit = format!("ulimit -v {MOST_KIB}; exec \"$0\" \"$@\"");
@@ -19,6 +19,11 @@ fn bounded(lab: &Lab, args: &[&str]) -> Command {
 
 fn deployvm(lab: &Lab, args: &[&str]) -> Output {
     Running::start(bounded(lab, args), false).wait(200)
+}
+
+/// The same without a limit, where something is built.
+fn push(lab: &Lab, vm: &str) -> Output {
+    lab.laptop(&["deployvm", "push", vm, "-H", HYPERVISOR, "--yes"])
 }
 
 /// From now on, whatever the laptop asks over ssh is answered by this script.
@@ -79,16 +84,30 @@ fn a_hypervisor_that_lies() {
     untouched();
 }
 
-/// Two at once, because it takes as long as anybody waits.
+/// All at once, because it takes as long as anybody waits.
 #[test]
 fn a_hypervisor_that_is_silent_or_slow() {
     let lab = Lab::up(&["--vms", "1"]);
-    answers_with(&lab, "sleep 1000");
+    let asked = |who: &str| {
+        until(&format!("{who} is asked"), 60, || match lab.disk(&format!("/root/{who}")).exists() {
+            true => Ok(()),
+            false => Err("not yet".to_owned()),
+        });
+    };
+    answers_with(&lab, ": >/root/silent; sleep 1000");
     let silent = Running::start(bounded(&lab, &["status", "--no-eval"]), false);
-    lab.hv("for i in $(seq 300); do ! pgrep -f 'sleep 1000' >/dev/null || exit 0; sleep 0.1; done; exit 1")
-        .expect(0);
-    answers_with(&lab, "while :; do echo still there; sleep 1; done");
+    asked("silent");
+    answers_with(&lab, ": >/root/slow; while :; do echo still there; sleep 1; done");
     let slow = Running::start(bounded(&lab, &["push"]), false);
+    asked("slow");
+    // And one that never says whether the key will do.
+    lab.hv("printf '#!/bin/sh\\nsleep 1000\\n' >/root/keys; chmod 755 /root/keys
+        printf 'AuthorizedKeysCommand /root/keys\\nAuthorizedKeysCommandUser root\\nLoginGraceTime 0\\n' \\
+            >/etc/ssh/sshd_config.d/keys.conf
+        systemctl reload ssh")
+        .expect(0);
+    let undecided = Running::start(bounded(&lab, &["history"]), false);
+    undecided.wait(200).expect(11).says("does not finish the login").says("nothing was changed");
     for running in [silent, slow] {
         let said = running.wait(200).expect(11);
         said.says("did not answer observe in time").says("nothing was changed on the hypervisor");
@@ -165,7 +184,7 @@ fn links_and_owners_of_others() {
     let before = state(&lab);
     let said = deployvm(&lab, &["status", "--no-eval"]).expect(0);
     said.says("the directory of vm2 on the hypervisor is a link to elsewhere").says("o4");
-    let said = deployvm(&lab, &["push", "vm2"]).expect(12);
+    let said = push(&lab, "vm2").expect(12);
     said.says("its directory on the hypervisor is a link to elsewhere, and deployvm follows none");
     deployvm(&lab, &["stop", "vm2"]).expect(2).says("vm2");
     for vm in ["o1", "o2", "o3", "o4", "o5", "o6"] {
@@ -190,7 +209,7 @@ fn links_and_owners_of_others() {
     // A directory that set-booted cannot write: the VM would not come up again, in no way.
     lab.hv("chown nobody:nogroup /var/lib/microvms/vm1; chmod 755 /var/lib/microvms/vm1").expect(0);
     let up = lab.vm("vm1");
-    deployvm(&lab, &["push", "vm1"]).expect(12).says("directory-not-writable");
+    push(&lab, "vm1").expect(12).says("directory-not-writable");
     assert_eq!((lab.vm("vm1"), up.current.as_deref()), (up.clone(), Some(old.as_str())));
     lab.hv("chown microvm:kvm /var/lib/microvms/vm1; chmod 775 /var/lib/microvms/vm1").expect(0);
     lab.tidy();

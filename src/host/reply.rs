@@ -9,6 +9,8 @@ use crate::model::argv::Output;
 
 const BEGIN: &[u8] = b"\0deployvm-begin\0";
 const END: &[u8] = b"deployvm-end\0";
+/// Lines that are shown of what was no answer.
+const MOST_SHOWN: usize = 5;
 
 /// What a script answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,7 +66,7 @@ pub(super) fn not_whole(script: Script, output: &Output, by_hand: &str) -> Failu
     let (said, errors) = (output.text(), output.errors());
     let failure = |what: &str| {
         let text = if errors.trim().is_empty() { &said } else { &errors };
-        Failure::new(Aftermath::Unreachable, what.to_owned()).output(text)
+        Failure::new(Aftermath::Unreachable, what.to_owned()).output(&last_lines(text, MOST_SHOWN).join("\n"))
     };
     let torn = format!("the hypervisor gave no whole answer to {}", script.name);
     if find(&output.stdout, BEGIN).is_some() || output.code == Some(255) || output.code.is_none() {
@@ -93,7 +95,7 @@ pub(super) fn stopped(script: Script, why: Stopped, by_hand: &str) -> Failure {
         )
         .help(help),
         Stopped::TooLong(began) => {
-            let began: Vec<String> = text(&began).lines().map(clean_line).take(3).collect();
+            let began: Vec<String> = text(&began).lines().map(clean_line).take(MOST_SHOWN).collect();
             let most = MOST_ANSWER >> 20;
             Failure::new(
                 Aftermath::Unreachable,
@@ -169,7 +171,7 @@ mod tests {
         ");
         let late = stopped(OBSERVE, Stopped::TooLate, "ssh hv true");
         let long = stopped(OBSERVE, Stopped::TooLong(b"y\ny\ny\ny\n".to_vec()), "ssh hv true");
-        assert_eq!((late.aftermath.code(), long.aftermath.code(), long.output.len()), (11, 11, 3));
+        assert_eq!((late.aftermath.code(), long.aftermath.code(), long.output.len()), (11, 11, 4));
     }
 
     proptest! {

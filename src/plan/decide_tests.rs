@@ -43,6 +43,7 @@ fn plan_for(found: Option<Found>, choices: Choices) -> Move {
         settings: VmSettings::default(),
         checks: Vec::new(),
         flake: None,
+        behind: None,
     };
     decide("hv", &[wish], &observed, &BTreeMap::new(), choices).moves.remove(0)
 }
@@ -120,6 +121,7 @@ fn no_room_is_seen_before_copying() {
         settings: VmSettings::default(),
         checks: Vec::new(),
         flake: None,
+        behind: None,
     };
     let closure = Closure { paths: [(NEW.parse().unwrap(), 500 << 20)].into() };
     let mut observed = Observed::default();

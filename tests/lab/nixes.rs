@@ -17,7 +17,12 @@ fn push(lab: &Lab, args: &[&str]) -> Output {
 /// what fails.
 #[track_caller]
 fn pair(laptop: &str, hypervisor: &str) {
-    let lab = Lab::up(&["--vms", "1", "--laptop-nix", laptop, "--hypervisor-nix", hypervisor]);
+    let mut options = vec!["--vms", "1", "--laptop-nix", laptop, "--hypervisor-nix", hypervisor];
+    if hypervisor == "2.34" {
+        // As a NixOS of these days is.
+        options.push("--nixos-paths");
+    }
+    let lab = Lab::up(&options);
     let here = lab.laptop(&["nix", "--version"]).expect(0).stdout;
     let there = lab.hv("nix --version").expect(0).stdout;
     for (said, version) in [(here, laptop), (there, hypervisor)] {

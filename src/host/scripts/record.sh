@@ -253,8 +253,14 @@ outcome() {
         mv -fT -- "$dir/result/.outcome" "$dir/result/outcome"
 }
 
+# put_away: what was prepared for an undo.
+put_away() {
+    rm -f -- "$dir/reserve" "$vmdir/.back.$id" "$vmdir/.spare.$id" "$vmdir/.current.$id"
+}
+
 # refuse WORD: nothing was touched.
 refuse() {
+    put_away
     decide "undo.$1"
     outcome refused 12 ''
     publish

@@ -133,7 +133,7 @@ arm() {
     for arm_round in 1 2; do
         if systemd-run --quiet --collect --unit="deployvm-guard-$vm-$id" \
             --on-active=5s --timer-property=OnUnitInactiveSec=5s --timer-property=AccuracySec=500ms \
-            --property=KillMode=process /bin/sh "$dir/transaction.sh" guard 2>"$dir/result/arm"; then return 0; fi
+            --property=KillMode=process --property=SuccessExitStatus=75 /bin/sh "$dir/transaction.sh" guard 2>"$dir/result/arm"; then return 0; fi
         if systemctl is-active --quiet "deployvm-guard-$vm-$id.timer"; then return 0; fi
         if [ "$arm_round" = 1 ]; then sleep 1; fi
     done

@@ -246,7 +246,9 @@ impl Known {
                  on NixOS it is, elsewhere link it into /usr/local/bin".into(),
             Self::Chatty => "let its login shell print nothing unless it is interactive: the text comes from a file \
                  like .bashrc there".into(),
-            Self::Unsigned => "the user there must be root or one of Nix's `trusted-users`".into(),
+            Self::Unsigned => "its Nix daemon does not know of the key or the trusted user: after a change of nix.conf \
+                 it must be restarted there (systemctl restart nix-daemon)"
+                .into(),
             Self::Killed => "perhaps memory ran out: try again with fewer evaluations at a time".into(),
         }
     }

@@ -228,7 +228,8 @@ impl Cell {
 }
 
 /// The cells that tell most, for every run of the tests.
-pub const CORE: [(&str, &str, Fault); 8] = [
+pub const CORE: [(&str, &str, Fault); 9] = [
+    ("push", "root", RunFull),
     ("push", "stop", UnitKill),
     ("push", "flip", KillDeployvm),
     ("rollback", "flip", UnitStop),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
 
 use crate::model::address::Address;
@@ -153,6 +154,10 @@ pub struct Intent {
     /// Go on where what runs was deployed from a commit that this one does not contain
     #[arg(long)]
     pub force_behind: bool,
+
+    /// Sign what is copied with this secret key, for a hypervisor whose Nix does not trust the user
+    #[arg(long, value_name = "FILE")]
+    pub sign_key: Option<Utf8PathBuf>,
 
     /// Switch so many VMs at the same time [default: 1]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]

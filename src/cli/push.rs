@@ -8,7 +8,7 @@ use crate::model::address::Address;
 use crate::model::outcome::Outcome;
 use crate::model::plan::Plan;
 use crate::pipeline::prepare::{Prepared, prepare};
-use crate::pipeline::push::{Manner, PassThrough, Site, Ways, push};
+use crate::pipeline::push::{Manner, PassThrough, Site, Ways, admit, push};
 use crate::report::Answer;
 
 /// Build, show the plan, ask, copy, switch, check, and roll back what fails
@@ -56,9 +56,10 @@ async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
     queue::rounds(session, &args.queue, typed, async |vms| {
         let mut intent = args.intent.clone();
         intent.selection.vms = vms;
+        let pass = session.pass(&intent)?;
         let intent = session.intent(&intent, !args.no_checks)?;
         let prepared = prepare(&session.context, intent).await?;
-        let result = obey(session, args, &prepared).await;
+        let result = obey(session, args, &prepared, pass).await;
         let sent = prepared.there.sent();
         prepared.close(&session.context).await;
         result.map_err(|failure| if sent { failure.sent() } else { failure })
@@ -67,15 +68,22 @@ async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
 }
 
 /// From a plan to its end.
-async fn obey(session: &Session<'_>, args: &Args, prepared: &Prepared) -> Result<Option<Vec<Outcome>>> {
+async fn obey(
+    session: &Session<'_>,
+    args: &Args,
+    prepared: &Prepared,
+    pass: PassThrough,
+) -> Result<Option<Vec<Outcome>>> {
     let Prepared { plan, inventory, host, chosen, after, there, .. } = prepared;
     if args.dry_run {
         session.reporter.plan(plan);
-        return possible(plan).map(|_| None);
+        possible(plan)?;
+        return admit(host, plan, there, &pass).await.map(|()| None);
     }
     let moved = moved(&chosen.target.address, &args.confirmation)?;
     session.reporter.proposal(plan);
     possible(plan)?;
+    admit(host, plan, there, &pass).await?;
     if plan.has_changes() {
         approved(session, &format!("Deploy to {}?", plan.hypervisor)).await?;
     }
@@ -83,7 +91,7 @@ async fn obey(session: &Session<'_>, args: &Args, prepared: &Prepared) -> Result
     let manner = Manner {
         keep_failed: args.keep_failed,
         at_once: args.intent.jobs.map_or(1, |jobs| jobs as usize),
-        pass: PassThrough { overrides: Vec::new(), options: session.global.options() },
+        pass,
     };
     let flake = inventory.flake.clone();
     push(&session.context, &site, plan, after, flake, there, &manner).await.map(Some)

@@ -3,16 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use tokio::sync::watch;
 
 use super::args::{BuildOn, Color, Global, Intent, Selection};
-use super::settings::{Layers, Settled};
+use super::settings::{self, Layers, Settled};
 use super::signals::Signals;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::model::event::Events;
 use crate::model::inventory::Inventory;
 use crate::model::name::{VmName, Word};
+use crate::pipeline::push::{PassThrough, SigningKey};
 use crate::pipeline::{self, Choices, Chosen, Context, Footprint, Patience, Target};
 use crate::report::{ColourChoice, Reporter, Speech};
 
@@ -109,6 +110,15 @@ impl Session<'_> {
         })
     }
 
+    /// What is handed through to Nix when something is copied.
+    ///
+    /// # Errors
+    /// When the key to sign with is none (exit 2).
+    pub fn pass(&self, args: &Intent) -> Result<PassThrough> {
+        let sign_key = args.sign_key.as_deref().map(signing_key).transpose()?;
+        Ok(PassThrough { overrides: Vec::new(), options: self.global.options(), sign_key })
+    }
+
     /// The same for a command that takes nothing but names of VMs.
     ///
     /// # Errors
@@ -140,7 +150,7 @@ impl Session<'_> {
     pub fn target(&self) -> Result<Target> {
         let settled = Layers::before_flake(self.global)?.with_flake(None)?;
         let target = settled.hypervisor()?;
-        Ok(Target { name: target.name, address: target.address, flake: target.settings.flake })
+        Ok(aimed(target))
     }
 
     /// Settings without the flake's own layer, for commands that evaluate nothing.
@@ -161,10 +171,23 @@ fn settle(layers: Layers, inventory: &Inventory) -> Result<Chosen> {
         vms.insert(vm.clone(), settled.vm(vm, wanted.settings.as_ref())?);
     }
     let target = settled.hypervisor_of_all(&vms)?;
-    Ok(Chosen {
-        target: Target { name: target.name, address: target.address, flake: target.settings.flake },
-        vms: vms.into_iter().collect(),
+    Ok(Chosen { target: aimed(target), vms: vms.into_iter().collect() })
+}
+
+/// Reads a secret key; nothing of it is ever shown.
+fn signing_key(file: &Utf8Path) -> Result<SigningKey> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format!("cannot read the key {file}: {error}")))?;
+    SigningKey::read(file, &text).ok_or_else(|| {
+        Failure::usage(format!("{file} is no secret key of Nix"))
+            .help("make one with: nix key generate-secret --key-name NAME >FILE")
     })
+}
+
+/// What the pipeline needs to know of a hypervisor.
+fn aimed(target: settings::hypervisor::Target) -> Target {
+    let settings = target.settings;
+    Target { name: target.name, address: target.address, flake: settings.flake, elevate: settings.elevate }
 }
 
 fn tags(settled: &Settled) -> BTreeMap<VmName, Vec<Word>> {

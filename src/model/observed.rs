@@ -1,6 +1,6 @@
 //! What the hypervisor has, as one look found it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,8 @@ pub struct Observed {
     pub vms: BTreeMap<VmName, Found>,
     /// Directories in microvm.nix's state directory whose names are no VM names.
     pub odd_names: Vec<String>,
+    /// VMs whose directory there is a link to elsewhere: nothing of them is followed.
+    pub linked: BTreeSet<VmName>,
     /// Closures of what is booted (or else staged), where the caller asked for them.
     pub closures: BTreeMap<StorePath, Closure>,
     /// The ledger's entries, oldest first, as far as they were asked for.
@@ -39,8 +41,6 @@ pub struct HostFacts {
     pub nix: Option<String>,
     /// Version of systemd, such as 252.
     pub systemd: u32,
-    /// Whether we are root there.
-    pub root: bool,
     /// Bytes free where the store is.
     pub store_free: u64,
     /// Bytes free in /var/lib.

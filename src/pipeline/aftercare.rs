@@ -24,7 +24,8 @@ pub async fn complete(host: &Host, outcome: &mut Outcome) {
         };
         outcome.detail = Some(detail);
     } else if outcome.exit == 40 {
-        let found = observe::observe(host, &[]).await.ok().map(|mut seen| seen.vms.remove(&outcome.name));
+        let found =
+            observe::observe(host, None, &[]).await.ok().map(|mut seen| seen.vms.remove(&outcome.name));
         let state = found.as_ref().map(|found| format!("now {}", advice::state(found.as_ref())));
         let said = outcome.detail.take().into_iter().chain(state).collect::<Vec<_>>().join("; ");
         outcome.detail = Some(said).filter(|said| !said.is_empty());

@@ -1,6 +1,6 @@
 //! Opening a hypervisor and looking at it, and closing what a crash left open there.
 
-use super::Context;
+use super::{Context, Target};
 use crate::error::Result;
 use crate::host::Host;
 use crate::model::address::Address;
@@ -20,14 +20,26 @@ pub async fn connect(context: &Context, address: &Address) -> Result<Host> {
     Host::connect(address).await
 }
 
-/// Looks; when a reboot or a crash left transactions open, they are ended first and
-/// the look is repeated. Says how those ended that were interrupted.
+/// Looks, as root, which a login may first have to become; when a reboot or a crash left
+/// transactions open, they are ended first and the look is repeated. Says how those ended
+/// that were interrupted.
 ///
 /// # Errors
-/// Exit 11 when the hypervisor cannot be asked.
-pub async fn look(context: &Context, host: &Host, wanted: &[(VmName, StorePath)]) -> Result<Observed> {
+/// Exit 11 when the hypervisor cannot be asked, or does not let us be root.
+pub async fn look(
+    context: &Context,
+    host: &Host,
+    target: &Target,
+    wanted: &[(VmName, StorePath)],
+) -> Result<Observed> {
     context.events.send(Event::Phase { name: "look", total: None });
-    let mut observed = observe::observe(host, wanted).await?;
+    let mut observed = observe::observe(host, target.elevate, wanted).await?;
+    for vm in &observed.linked {
+        let message = format!(
+            "the directory of {vm} on the hypervisor is a link to elsewhere: it is not followed, and {vm} left alone"
+        );
+        context.events.send(Event::Warning { message });
+    }
     if !observed.open.iter().all(|t| t.alive) {
         let open: Vec<String> = observed.open.iter().filter(|t| !t.alive).map(|t| t.vm.clone()).collect();
         let message = format!("a switch of {} was interrupted before: ending it first", open.join(", "));
@@ -38,7 +50,7 @@ pub async fn look(context: &Context, host: &Host, wanted: &[(VmName, StorePath)]
                 context.events.send(Event::Warning { message });
             }
         }
-        observed = observe::observe(host, wanted).await?;
+        observed = observe::observe(host, target.elevate, wanted).await?;
     }
     tell(context, &observed);
     Ok(observed)

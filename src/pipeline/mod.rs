@@ -30,6 +30,7 @@ use crate::error::{Aftermath, Failure, Result};
 use crate::model::address::Address;
 use crate::model::event::Events;
 use crate::model::inventory::Inventory;
+use crate::model::login::Elevate;
 use crate::model::name::{VmName, Word};
 use crate::model::settings::VmSettings;
 pub use crate::plan::build_on::BuildOn;
@@ -79,6 +80,8 @@ pub struct Target {
     pub address: Address,
     /// What to write into a new VM's `flake` file, if the settings say so.
     pub flake: Option<String>,
+    /// How to become root there, if the settings say so.
+    pub elevate: Option<Elevate>,
 }
 
 /// What cli makes of an inventory: which VMs, with which settings, where.

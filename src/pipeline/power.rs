@@ -49,7 +49,7 @@ pub async fn prepare(context: &Context, errand: &Errand<'_>) -> Result<Ready> {
     let looked = open(context, &errand.target).await?;
     let installed: BTreeSet<VmName> = looked.observed.vms.keys().cloned().collect();
     let chosen = select::among(&errand.typed, &installed, &errand.tags)?;
-    let looked = looked.in_turn(context, &chosen).await?;
+    let looked = looked.in_turn(context, &errand.target, &chosen).await?;
     let mut aims = Vec::new();
     for vm in chosen {
         let Some(found) = looked.observed.vms.get(&vm) else { continue };

@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 
 use super::runners::{Runners, There, Workshop};
 use super::{Chosen, Context, Intent, behind, look, queue};
-use crate::error::{Aftermath, Result};
+use crate::error::{Aftermath, Result, without_secrets};
 use crate::host::{Host, git, machine};
 use crate::model::closure::Closure;
 use crate::model::event::Event;
@@ -130,9 +130,9 @@ async fn look_at(context: &Context, request: &EvalRequest, intent: Intent<'_>) -
     };
     let wanted: Vec<(VmName, StorePath)> =
         ordered.wishes.iter().map(|w| (w.vm.clone(), w.runner.clone())).collect();
-    let observed = look::look(context, &host, &wanted).await?;
+    let observed = look::look(context, &host, &chosen.target, &wanted).await?;
     let vms: Vec<VmName> = wanted.iter().map(|(vm, _)| vm.clone()).collect();
-    let observed = queue::wait(context, &host, &vms, &wanted, observed).await?;
+    let observed = queue::wait(context, &host, &chosen.target, &vms, &wanted, observed).await?;
     let remarks = behind::guard(&inventory.flake, &observed, &mut ordered.wishes, intent.force_behind)?;
     Ok(Looked { inventory, chosen, ordered, host, observed, remarks })
 }
@@ -191,7 +191,7 @@ fn flake_file(inventory: &Inventory, chosen: &Chosen) -> Result<Option<String>> 
     let remote =
         if directory.is_absolute() { git::checkout(&directory)?.and_then(|c| c.remote) } else { None };
     let fetchable = remote.as_deref().and_then(flake_file::of_remote);
-    Ok(Some(fetchable.unwrap_or_else(|| inventory.flake.reference.clone())))
+    Ok(Some(fetchable.unwrap_or_else(|| without_secrets(&inventory.flake.reference))))
 }
 
 /// What is wanted of the VMs that do not run it already.

@@ -1,5 +1,7 @@
 //! Carrying out a plan: copy, switch one after another, let go of what was held.
 
+use std::collections::BTreeSet;
+
 use super::Context;
 use super::deploy::Attendance;
 use super::line::{self, After};
@@ -12,9 +14,10 @@ use crate::model::inventory::FlakeFacts;
 use crate::model::name::TransactionId;
 use crate::model::outcome::Outcome;
 use crate::model::plan::{Move, Plan};
+use crate::model::store_path::StorePath;
 use crate::stage::Copied;
 use crate::stage::copy;
-pub use crate::stage::copy::PassThrough;
+pub use crate::stage::copy::{PassThrough, SigningKey};
 use crate::stage::switch::Facts;
 
 /// How to carry it out.
@@ -34,6 +37,16 @@ pub struct Site<'a> {
     pub host: &'a Host,
     /// To connect again when it is lost.
     pub ways: Ways<'a>,
+}
+
+/// Refuses a plan whose closures the hypervisor's Nix would not take from us.
+///
+/// # Errors
+/// 12 with what to do about it; 11 when the hypervisor cannot be asked.
+pub async fn admit(host: &Host, plan: &Plan, there: &There, pass: &PassThrough) -> Result<()> {
+    let to_send = plan.moves.iter().filter(|m| m.changes()).map(|m| m.to.clone());
+    let to_send: BTreeSet<StorePath> = to_send.filter(|to| !there.runners().contains(to)).collect();
+    copy::admit(host, &to_send.into_iter().collect::<Vec<_>>(), pass).await
 }
 
 /// Carries out a plan that came from a flake. What is `there` is not copied.
@@ -120,7 +133,7 @@ async fn settle(
     if !fresh.as_ref().unwrap_or(site.host).is_alive().await {
         // Once is enough: what stays behind is only a root that the next push drops after
         // a day.
-        fresh = site.ways.connect().await.ok();
+        fresh = site.ways.connect(site.host).await.ok();
     }
     if let Err(failure) = copy::settle(fresh.as_ref().unwrap_or(site.host), pending, heard).await {
         context.events.send(Event::Warning { message: failure.message });

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Context, look};
+use super::{Context, Target, look};
 use crate::error::Result;
 use crate::host::{Host, clock};
 use crate::model::event::Event;
@@ -51,6 +51,7 @@ impl Patience {
 pub async fn wait(
     context: &Context,
     host: &Host,
+    target: &Target,
     vms: &[VmName],
     wanted: &[(VmName, StorePath)],
     observed: Observed,
@@ -80,7 +81,7 @@ pub async fn wait(
             break;
         }
     }
-    look::look(context, host, wanted).await
+    look::look(context, host, target, wanted).await
 }
 
 /// The VMs to plan again because somebody else came first after the plan was made: all

@@ -20,13 +20,13 @@ pub struct Ways<'a> {
 }
 
 impl Ways<'_> {
-    /// Connects by the first way that there is.
+    /// Connects as `lost` was, by the first way that there is.
     ///
     /// # Errors
     /// Exit 11, as for the last one.
-    pub async fn connect(self) -> Result<Host> {
-        match (Host::connect(self.address).await, self.moved) {
-            (Err(_), Some(moved)) => Host::connect(moved).await,
+    pub async fn connect(self, lost: &Host) -> Result<Host> {
+        match (lost.anew(self.address).await, self.moved) {
+            (Err(_), Some(moved)) => lost.anew(moved).await,
             (result, _) => result,
         }
     }
@@ -38,6 +38,7 @@ impl Ways<'_> {
     /// Exit 11 when it stays unreachable.
     pub async fn connect_again(
         self,
+        lost: &Host,
         patience: Duration,
         interrupted: &mut watch::Receiver<bool>,
         events: &Events,
@@ -46,7 +47,7 @@ impl Ways<'_> {
         let mut heard = *interrupted.borrow();
         let connecting = async {
             loop {
-                match self.connect().await {
+                match self.connect(lost).await {
                     Ok(host) => return Ok(host),
                     Err(failure) if began.elapsed() >= patience => return Err::<Host, Failure>(failure),
                     Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,

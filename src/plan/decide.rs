@@ -77,7 +77,7 @@ fn impossible(plan: &Plan, wishes: &[Wish], observed: &Observed) -> Vec<String> 
     let mut reasons = Vec::new();
     let facts = &observed.host;
     let moves = || plan.moves.iter().filter(|m| m.changes());
-    let bytes: u64 = moves().filter_map(|m| m.bytes_to_send).sum();
+    let bytes = moves().filter_map(|m| m.bytes_to_send).fold(0, u64::saturating_add);
     // Nix itself needs a little room beside the paths.
     if bytes > 0 && bytes.saturating_add(64 * MIB) > facts.store_free {
         let (need, free) = (bytes.div_ceil(MIB) + 64, facts.store_free / MIB);
@@ -87,7 +87,7 @@ fn impossible(plan: &Plan, wishes: &[Wish], observed: &Observed) -> Vec<String> 
         let free = facts.state_free / MIB;
         reasons.push(format!("/var/lib on {} has {free} MiB free, and 16 MiB are needed", facts.name));
     }
-    let growth: u64 = moves().map(|m| growth(m, wishes, observed)).sum();
+    let growth = moves().map(|m| growth(m, wishes, observed)).fold(0, u64::saturating_add);
     let available = facts.memory_available_kib / 1024;
     if growth > available {
         reasons.push(format!(
@@ -119,6 +119,9 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
     let found = observed.vms.get(&wish.vm);
     let mut notes = Vec::new();
     let how = match found {
+        None if observed.linked.contains(&wish.vm) => How::Refuse(
+            "its directory on the hypervisor is a link to elsewhere, and deployvm follows none".to_owned(),
+        ),
         None => {
             notes.push(
                 "the hypervisor will not start it at boot unless its own configuration says so".to_owned(),

@@ -16,6 +16,13 @@ use crate::tool::systemd::parse_units;
 /// What belongs to one VM, as text.
 type Values = Vec<(String, String)>;
 
+/// What the fields are about that come now.
+enum Of {
+    Host,
+    Vm,
+    Nobody,
+}
+
 /// Parses the fields of one look. What makes no sense is left out; a VM that is
 /// missing here is one whose state cannot be told.
 pub fn parse(fields: &[String]) -> Observed {
@@ -23,18 +30,24 @@ pub fn parse(fields: &[String]) -> Observed {
     let mut vms: Vec<(VmName, Values)> = Vec::new();
     let mut observed = Observed::default();
     let mut fields = fields.iter();
-    let mut in_vm = false;
+    let mut of = Of::Host;
     while let (Some(key), Some(value)) = (fields.next(), fields.next()) {
         match key.as_str() {
-            "vm" => {
-                if let Ok(name) = value.parse() {
+            "vm" => match value.parse() {
+                Ok(name) => {
                     vms.push((name, Vec::new()));
-                    in_vm = true;
+                    of = Of::Vm;
                 }
-            }
+                // What follows is about nobody that we know: not about the one before.
+                Err(_) => {
+                    observed.odd_names.push(value.clone());
+                    of = Of::Nobody;
+                }
+            },
             "odd" => observed.odd_names.push(value.clone()),
+            "linked" => observed.linked.extend(value.parse::<VmName>().ok()),
             "invalid" | "transaction" | "ended" | "ledger" => {
-                in_vm = false;
+                of = Of::Host;
                 host.push((key.clone(), value.clone()));
             }
             "closure" => {
@@ -44,9 +57,10 @@ pub fn parse(fields: &[String]) -> Observed {
                     observed.closures.insert(path, closure);
                 }
             }
-            _ => match vms.last_mut().filter(|_| in_vm) {
-                Some((_, values)) => values.push((key.clone(), value.clone())),
-                None => host.push((key.clone(), value.clone())),
+            _ => match (&of, vms.last_mut()) {
+                (Of::Vm, Some((_, values))) => values.push((key.clone(), value.clone())),
+                (Of::Nobody, _) => {}
+                _ => host.push((key.clone(), value.clone())),
             },
         }
     }
@@ -113,7 +127,6 @@ fn host_facts(host: &Values) -> HostFacts {
             .nth(1)
             .and_then(|v| v.parse().ok())
             .unwrap_or_default(),
-        root: get(host, "uid") == "0",
         store_free: kib("store_free").saturating_mul(1024),
         state_free: kib("state_free").saturating_mul(1024),
         memory_available_kib: kib("memory"),

@@ -81,6 +81,31 @@ impl Lab {
         vms
     }
 
+    /// A file of the lab's own source.
+    pub fn source(&self, name: &str) -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/lab").join(name)
+    }
+
+    /// The process id, seen from outside, of the hypervisor's init, when it is up.
+    pub fn leader(&self) -> Option<u32> {
+        let nspawn = std::fs::read_to_string(self.dir.join("hv/nspawn.pid")).ok()?;
+        let nspawn = nspawn.trim();
+        let children = std::fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
+    }
+
+    /// The processes of that name on the laptop.
+    pub fn on_laptop(&self, name: &str) -> Vec<String> {
+        let mut command = Command::new("ip");
+        let namespace = format!("{}-lap", self.name);
+        command.args(["netns", "pids", &namespace]);
+        let pids = run(command).stdout;
+        let is = |pid: &&str| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name)
+        };
+        pids.split_whitespace().filter(is).map(str::to_owned).collect()
+    }
+
     /// The flake's directory.
     pub fn flake(&self) -> PathBuf {
         self.dir.join("home/infra")
@@ -169,6 +194,12 @@ impl Lab {
         run(command)
     }
 
+    /// The end of the hypervisor's journal.
+    pub fn journal(&self) -> String {
+        let text = "journalctl -q -o short-precise --no-pager -n 60 | grep -v sshd || :";
+        format!("the journal of {}'s hypervisor ends with\n{}", self.name, self.hv(text).stdout)
+    }
+
     /// What a guest's web server says to the laptop.
     pub fn http(&self, vm: &str) -> Result<String, String> {
         self.page(vm, "")
@@ -200,8 +231,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let text = "journalctl -q -o short-precise --no-pager -n 60 | grep -v sshd || :";
-            eprintln!("the journal of {}'s hypervisor ends with\n{}", self.name, self.hv(text).stdout);
+            eprintln!("{}", self.journal());
         }
         let mut down = script("down");
         down.arg(&self.name);

@@ -81,10 +81,14 @@ find /var/lib/microvms /var/lib/deployvm/profiles -name '.*' 2>/dev/null || :
 "#;
 
 impl Lab {
-    /// A path on the hypervisor's disk, as seen from outside; what came with its root
-    /// file system is not there.
+    /// A path on the hypervisor, as seen from outside; while it is down, on its disk, but
+    /// for what came with its root file system.
     pub fn disk(&self, path: &str) -> PathBuf {
-        self.dir.join("hv/disk").join(path.trim_start_matches('/'))
+        let root = match self.leader() {
+            Some(pid) => PathBuf::from(format!("/proc/{pid}/root")),
+            None => self.dir.join("hv/disk"),
+        };
+        root.join(path.trim_start_matches('/'))
     }
 
     /// Looks at a VM.

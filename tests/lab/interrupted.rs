@@ -23,20 +23,12 @@ fn consistent(lab: &Lab, id: &str, old: &Vm, version: &str) -> String {
         }
         other => panic!("{id}: {other}: {outcome:?}"),
     }
-    let wanted = if outcome[0] == "deployed" { version } else { &version_of(old, lab) };
+    let wanted =
+        if outcome[0] == "deployed" { version } else { &lab.version_of(old.booted.as_ref().unwrap()) };
     lab.answers("vm2", &format!("vm2 version {wanted}"));
     // What the laptop had held while it copied: the next push drops it after a day.
     lab.tidy_but("-pending-");
     outcome[0].clone()
-}
-
-/// The version that a runner was made of, by the closure of its program.
-fn version_of(vm: &Vm, lab: &Lab) -> String {
-    let program = lab.disk(&format!("{}/share/microvm/system", vm.booted.as_ref().unwrap()));
-    let system = std::fs::read_link(program).unwrap();
-    let conf = lab.hv(&format!("cat {}/etc/systemd/system/app.service", system.display())).expect(0);
-    let app = conf.stdout.split("-app-").nth(1).unwrap();
-    app.split('/').next().unwrap().to_owned()
 }
 
 #[test]

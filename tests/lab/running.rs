@@ -90,6 +90,11 @@ impl Running {
         assert!(sent.success(), "cannot send {name} to {pid}");
     }
 
+    /// Whether it has not ended yet.
+    pub fn goes_on(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Waits for its end, for at most `seconds`.
     #[track_caller]
     pub fn wait(mut self, seconds: u64) -> Output {

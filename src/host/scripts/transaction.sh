@@ -44,7 +44,13 @@ guard | stopped | close)
     case $mode in
     guard) decide undo.transaction-killed ;;
     stopped) decide undo.transaction-stopped ;;
-    close) decide undo.hypervisor-restarted ;;
+    close)
+        # Its process is gone: with the machine, or alone.
+        case $(kept boot) in
+        '' | "$(boot_id)") decide undo.transaction-killed ;;
+        *) decide undo.hypervisor-restarted ;;
+        esac
+        ;;
     esac
     if shutting_down; then links_for_shutdown; exit 0; fi
     lock_vm 60 || exit 75

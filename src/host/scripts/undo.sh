@@ -21,7 +21,7 @@ finish() {
         fi
     fi
     stop_watching
-    rm -f -- "$vmdir/.back.$id" "$vmdir/.spare.$id" "$vmdir/.current.$id"
+    put_away
     [ -s "$dir/result/outcome" ] && ledger && publish || exit 75
 }
 

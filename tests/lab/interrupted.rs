@@ -155,7 +155,7 @@ fn the_second_ctrl_c_leaves_at_once_and_the_next_push_says_how_it_ended() {
     lab.push(&[]).expect(0);
     lab.answers("vm2", "vm2 version 1");
     let (old, before) = (lab.vm("vm2"), lab.transactions());
-    lab.edit_vm("vm2", r#"version = "2"; stopSeconds = null;"#);
+    lab.edit_vm("vm2", r#"version = "2"; stopSeconds = 0;"#);
     let push = lab.pushing(&["vm2"], &[]);
     let id = lab.reaches(&before, "stopping");
     push.signal("INT");

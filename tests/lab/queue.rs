@@ -18,7 +18,7 @@ fn who_is_at_work_is_told_and_can_be_waited_for() {
     verb(&lab, &["restart", "vm1"]).expect(0);
 
     let before = lab.transactions();
-    lab.edit_vm("vm2", r#"version = "2"; stopSeconds = null;"#);
+    lab.edit_vm("vm2", r#"version = "2"; stopSeconds = 0;"#);
     let first = lab.pushing(&["vm2"], &[]);
     lab.reaches(&before, "stopping");
     lab.edit_vm("vm2", r#"version = "3";"#);

@@ -43,7 +43,14 @@ pub async fn deploy(attendance: &Attendance<'_>, copied: Copied) -> Outcome {
     let (mut outcome, id) = match OnTrial::new(copied, attendance.facts) {
         Ok(trial) => {
             let id = trial.transaction.to_string();
-            (attend(attendance, &trial).await.unwrap_or_else(|f| failed(&trial, &f)), Some(id))
+            let outcome = attend(attendance, &trial).await;
+            // How it ended is known, and so need not be told again by the next command.
+            if outcome.as_ref().is_ok_and(|o| o.result != Word::Skipped)
+                || outcome.as_ref().is_err_and(|f| f.aftermath == Aftermath::Refused)
+            {
+                attendance.footprint.tells(&id);
+            }
+            (outcome.unwrap_or_else(|f| failed(&trial, &f)), Some(id))
         }
         Err(failure) => {
             let mut outcome = Outcome::new(vm.clone(), Word::Failed, failure.aftermath.code());

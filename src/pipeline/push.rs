@@ -112,10 +112,7 @@ async fn carry_out(
         outcomes.extend(switched);
         fresh = renewed;
     }
-    // What nobody knows the end of has not been heard of.
-    let known = outcomes.iter().filter(|o| o.exit != 40 && o.exit != 11);
-    let mut heard: Vec<String> = known.filter_map(|o| o.transaction.clone()).collect();
-    heard.extend(context.footprint.heard());
+    let heard = context.footprint.heard();
     if pending.is_some() || !heard.is_empty() {
         settle(context, site, fresh, pending, &heard).await;
     }

@@ -46,8 +46,9 @@ pub fn steps(outcome: &Outcome, found: Option<&Found>, by_hand: impl Fn(&str) ->
         steps.push(format!("start what is staged: deployvm start {vm}"));
     }
     if let Some(number) = another(found, outcome) {
+        let start = if found.is_running() { String::new() } else { format!(", then deployvm start {vm}") };
         steps.push(format!(
-            "if that does not help, go to another generation: deployvm rollback {vm} --to {number}"
+            "if that does not help, go to another generation: deployvm rollback {vm} --to {number}{start}"
         ));
     }
     steps
@@ -110,7 +111,7 @@ mod tests {
         read what its unit says: ssh root@hv journalctl -n 50 -u microvm@vm1
         put the cause right, such as a full disk, a missing tap or too little memory
         start what is staged: deployvm start vm1
-        if that does not help, go to another generation: deployvm rollback vm1 --to 1
+        if that does not help, go to another generation: deployvm rollback vm1 --to 1, then deployvm start vm1
 
         bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-microvm-qemu-vm1 runs, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-microvm-qemu-vm1 is staged; its unit is active (running)
         read what its unit says: ssh root@hv journalctl -n 50 -u microvm@vm1

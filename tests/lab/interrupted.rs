@@ -160,6 +160,10 @@ fn the_second_ctrl_c_leaves_at_once_and_the_next_push_says_how_it_ended() {
     let id = lab.reaches(&before, "stopping");
     push.signal("INT");
     says(&push, "vm2: interrupted: asking the hypervisor to undo it");
+    crate::running::until("the hypervisor is told", 30, || {
+        let decided = lab.disk(&format!("/var/lib/deployvm/transactions/{id}/decided"));
+        decided.read_link().map_err(|e| e.to_string())
+    });
     push.signal("INT");
     let left = Pushed(push.wait(10));
     assert_eq!(left.0.code, 40, "{}", left.0);

@@ -40,13 +40,33 @@ impl Aftermath {
         self as u8
     }
 
+    /// The one with this exit code.
+    pub fn of(code: u8) -> Option<Self> {
+        const ALL: [Aftermath; 12] = [
+            Aftermath::Bug,
+            Aftermath::Usage,
+            Aftermath::NotBuilt,
+            Aftermath::Unreachable,
+            Aftermath::Refused,
+            Aftermath::NotReached,
+            Aftermath::StoreOnly,
+            Aftermath::Restored,
+            Aftermath::RestoredAfterChecks,
+            Aftermath::Left,
+            Aftermath::Unknown,
+            Aftermath::Declined,
+        ];
+        ALL.into_iter().find(|aftermath| aftermath.code() == code)
+    }
+
     /// What state things are in, in words; `None` where that goes without saying.
     pub fn state(self) -> Option<&'static str> {
         match self {
             Self::Bug | Self::Usage => None,
-            Self::NotBuilt | Self::Unreachable | Self::Refused | Self::NotReached => {
+            Self::NotBuilt | Self::Unreachable | Self::Refused => {
                 Some("nothing was changed on the hypervisor")
             }
+            Self::NotReached => Some("the rest was not reached"),
             Self::StoreOnly => Some("no VM was touched; some store paths may have been copied"),
             Self::Restored | Self::RestoredAfterChecks => Some("what ran before is running again"),
             Self::Left => Some("it was left as it is"),
@@ -77,7 +97,13 @@ pub type Result<T> = std::result::Result<T, Failure>;
 impl Failure {
     /// A failure without output and help.
     pub fn new(aftermath: Aftermath, message: impl Into<String>) -> Self {
-        Self { message: message.into(), aftermath, output: Vec::new(), help: None, sent: false }
+        Self {
+            message: without_secrets(&message.into()),
+            aftermath,
+            output: Vec::new(),
+            help: None,
+            sent: false,
+        }
     }
 
     /// Wrong usage, settings or inventory.
@@ -94,7 +120,7 @@ impl Failure {
     /// Says what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(without_secrets(&help.into()));
         self
     }
 
@@ -137,8 +163,33 @@ pub fn last_lines(text: &str, most: usize) -> Vec<String> {
     lines.into_iter().rev().take(most).rev().collect()
 }
 
-/// One line of foreign text, safe to print on a terminal.
+/// Takes out of every URL in a text what its user information may hold: passwords and
+/// tokens. A bare user stays where it is the name of an account, as with ssh.
+pub fn without_secrets(text: &str) -> String {
+    let mut clean = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        clean.push_str(before);
+        clean.push_str("://");
+        let ends = |c: char| matches!(c, '/' | '?' | '#' | '\'' | '"' | '<' | '>') || c.is_whitespace();
+        let authority = after.split(ends).next().unwrap_or_default();
+        rest = after;
+        if let Some((information, _)) = authority.rsplit_once('@') {
+            rest = after.get(information.len() + 1..).unwrap_or_default();
+            let scheme = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c))).next();
+            if scheme.is_some_and(|scheme| scheme.contains("ssh")) {
+                clean.push_str(information.split(':').next().unwrap_or_default());
+                clean.push('@');
+            }
+        }
+    }
+    clean.push_str(rest);
+    clean
+}
+
+/// One line of foreign text, safe to print on a terminal and to keep.
 pub fn clean_line(line: &str) -> String {
+    let line = without_secrets(line);
     let mut clean = String::new();
     let mut chars = line.chars().peekable();
     while let Some(c) = chars.next() {
@@ -154,7 +205,7 @@ pub fn clean_line(line: &str) -> String {
             }
         } else if c == '\t' {
             clean.push(' ');
-        } else if !c.is_control() {
+        } else if !drives(c) {
             clean.push(c);
         }
         if clean.len() >= 400 {
@@ -162,6 +213,14 @@ pub fn clean_line(line: &str) -> String {
         }
     }
     clean
+}
+
+/// Whether a character does something else than being shown: control characters, and those
+/// that turn the direction of writing, so that a text reads otherwise than it is.
+pub fn drives(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns
 }
 
 impl fmt::Display for Failure {
@@ -194,8 +253,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn urls_keep_no_secrets() {
+        for (text, shown) in [
+            ("cannot fetch 'git+https://me:tok@h/x?ref=a'", "cannot fetch 'git+https://h/x?ref=a'"),
+            ("https://ghp_tok@h.org", "https://h.org"),
+            ("https://a:t@k@h/x and http://b:c@i", "https://h/x and http://i"),
+            ("git+ssh://git@h/x, ssh://me:tok@h", "git+ssh://git@h/x, ssh://me@h"),
+            (
+                "https://h/user@x ssh-ng://deploy@10.0.0.1 :// @",
+                "https://h/user@x ssh-ng://deploy@10.0.0.1 :// @",
+            ),
+        ] {
+            assert_eq!(without_secrets(text), shown);
+            assert_eq!(clean_line(text), shown);
+            assert_eq!(Failure::usage(text).help(text).message, shown);
+        }
+    }
+
+    #[test]
     fn foreign_text_cannot_drive_the_terminal() {
         assert_eq!(clean_line("\u{1b}[31;1mred\u{1b}[0m\u{7}\tx"), "red x");
+        assert_eq!(clean_line("a\u{202e}b\u{2066}\u{200f}c"), "abc");
         assert_eq!(last_lines("a\n\n\u{1b}[2Jb\nc\n", 2), ["b", "c"]);
     }
 }

@@ -236,3 +236,13 @@ fn this_test_can_see() {
     assert_eq!(named(&["stage", "build"], "use crate::{error, stage::copy};").as_deref(), Some("copy"));
     assert_eq!(named(&["stage", "build", "x"], "use super::judge::J;"), None);
 }
+
+#[test]
+fn the_entry_command_does_what_a_root_login_is_asked_to() {
+    let entry = read(&root().join("nix/modules/entry.sh")).text;
+    let command = deployvm::host::script::COMMAND;
+    assert!(entry.ends_with(&format!("\nexec {command}\n")), "{entry}");
+    let prelude = read(&root().join("src/host/scripts/prelude.sh")).text;
+    let path = |text: &str| text.lines().find(|l| l.starts_with("PATH=")).unwrap().to_owned();
+    assert!(path(&prelude).starts_with(&path(&entry)), "they look in different places");
+}

@@ -6,6 +6,7 @@ use super::session::{self, Session};
 use crate::error::{Aftermath, Result};
 use crate::model::plan::How;
 use crate::pipeline::prepare::{Prepared, prepare};
+use crate::pipeline::push::{PassThrough, admit};
 
 /// Print what push would do, changing nothing
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -30,16 +31,18 @@ pub async fn run(global: &Global, args: Args) -> Result<u8> {
 async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
     let context = &session.context;
     let intent = session.intent(&args.intent, true)?;
+    let pass = session.pass(&args.intent)?;
     let prepared = prepare(context, intent).await?;
-    let result = answer(session, args, &prepared);
+    let result = answer(session, args, &prepared, &pass).await;
     let sent = prepared.there.sent();
     prepared.close(context).await;
     result.map_err(|failure| if sent { failure.sent() } else { failure })
 }
 
-fn answer(session: &Session<'_>, args: &Args, prepared: &Prepared) -> Result<u8> {
+async fn answer(session: &Session<'_>, args: &Args, prepared: &Prepared, pass: &PassThrough) -> Result<u8> {
     session.reporter.plan(&prepared.plan);
     possible(&prepared.plan)?;
+    admit(&prepared.host, &prepared.plan, &prepared.there, pass).await?;
     // As push would end: a VM that it refuses to touch, and then whether it has work.
     let plan = &prepared.plan;
     let refused = plan.moves.iter().any(|m| matches!(m.how, How::Refuse(_)));

@@ -3,16 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use tokio::sync::watch;
 
 use super::args::{BuildOn, Color, Global, Intent, Selection};
-use super::settings::{Layers, Settled};
-use crate::error::{Aftermath, Failure, Result};
+use super::settings::{self, Layers, Settled};
+use super::signals::Signals;
+use crate::error::{Failure, Result};
 use crate::model::event::Events;
 use crate::model::inventory::Inventory;
 use crate::model::name::{VmName, Word};
-use crate::pipeline::{self, Choices, Chosen, Context, Target};
+use crate::pipeline::push::{PassThrough, SigningKey};
+use crate::pipeline::{self, Choices, Chosen, Context, Footprint, Patience, Target};
 use crate::report::{ColourChoice, Reporter, Speech};
 
 /// A command at work.
@@ -44,12 +46,13 @@ pub async fn run<'a>(
     };
     let speech = Speech { json: global.json, stream, colour, quiet: global.quiet, verbose: global.verbose };
     let reporter = Reporter::start(speech, listen);
-    let context = Context { events, interrupted, cache: cache_dir() };
+    let footprint = Footprint::default();
+    let patience = Patience::default();
+    let context = Context { events, interrupted, footprint, patience, cache: cache_dir() };
     let session = Session { global, reporter, context };
     let result = tokio::select! {
         result = work(&session) => result,
-        () = second_interrupt(&first) => Err(Failure::new(Aftermath::Unknown, "left at the second Ctrl-C")
-            .help("the hypervisor finishes or undoes the switch by itself; look with: deployvm status; deployvm history")),
+        () = second_interrupt(&first) => Err(session.context.footprint.left()),
     };
     let code = match result {
         Ok(code) => code,
@@ -64,15 +67,10 @@ pub async fn run<'a>(
 
 /// Tells everybody at the first Ctrl-C, and returns at the second.
 async fn second_interrupt(first: &watch::Sender<bool>) {
-    for round in 0..2 {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // No signals to be had: then none will come.
-            std::future::pending::<()>().await;
-        }
-        if round == 0 {
-            first.send_replace(true);
-        }
-    }
+    let mut signals = Signals::listen();
+    signals.next().await;
+    first.send_replace(true);
+    signals.next().await;
 }
 
 #[expect(clippy::disallowed_methods, reason = "settings and directories of the user are read in cli")]
@@ -108,7 +106,17 @@ impl Session<'_> {
             },
             choices: Choices { no_restart: args.no_restart, start: args.start },
             checks,
+            force_behind: args.force_behind,
         })
+    }
+
+    /// What is handed through to Nix when something is copied.
+    ///
+    /// # Errors
+    /// When the key to sign with is none (exit 2).
+    pub fn pass(&self, args: &Intent) -> Result<PassThrough> {
+        let sign_key = args.sign_key.as_deref().map(signing_key).transpose()?;
+        Ok(PassThrough { overrides: Vec::new(), options: self.global.options(), sign_key })
     }
 
     /// The same for a command that takes nothing but names of VMs.
@@ -142,7 +150,7 @@ impl Session<'_> {
     pub fn target(&self) -> Result<Target> {
         let settled = Layers::before_flake(self.global)?.with_flake(None)?;
         let target = settled.hypervisor()?;
-        Ok(Target { name: target.name, address: target.address, flake: target.settings.flake })
+        Ok(aimed(target))
     }
 
     /// Settings without the flake's own layer, for commands that evaluate nothing.
@@ -163,10 +171,23 @@ fn settle(layers: Layers, inventory: &Inventory) -> Result<Chosen> {
         vms.insert(vm.clone(), settled.vm(vm, wanted.settings.as_ref())?);
     }
     let target = settled.hypervisor_of_all(&vms)?;
-    Ok(Chosen {
-        target: Target { name: target.name, address: target.address, flake: target.settings.flake },
-        vms: vms.into_iter().collect(),
+    Ok(Chosen { target: aimed(target), vms: vms.into_iter().collect() })
+}
+
+/// Reads a secret key; nothing of it is ever shown.
+fn signing_key(file: &Utf8Path) -> Result<SigningKey> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format!("cannot read the key {file}: {error}")))?;
+    SigningKey::read(file, &text).ok_or_else(|| {
+        Failure::usage(format!("{file} is no secret key of Nix"))
+            .help("make one with: nix key generate-secret --key-name NAME >FILE")
     })
+}
+
+/// What the pipeline needs to know of a hypervisor.
+fn aimed(target: settings::hypervisor::Target) -> Target {
+    let settings = target.settings;
+    Target { name: target.name, address: target.address, flake: settings.flake, elevate: settings.elevate }
 }
 
 fn tags(settled: &Settled) -> BTreeMap<VmName, Vec<Word>> {

@@ -3,6 +3,7 @@
 //! guest is known by its host key, which is looked up under the guest's address.
 
 use super::script::{self, COMMAND, Reply, Script};
+use super::ssh::Ssh;
 use super::{Host, process};
 use crate::error::{Failure, Result};
 use crate::model::argv::{Argv, Output};
@@ -30,13 +31,7 @@ pub fn way(host: &Host, movement: &Move) -> Way {
             let name = address.clone().unwrap_or_else(|| format!("vsock/{cid}"));
             (name, Some(vsock_command(host, socat, cid, port)))
         }
-        (Via::Hypervisor, Some(address), _) => {
-            let proxy = match host {
-                Host::Ssh(ssh) => Some(ssh.proxy_command()),
-                Host::Local => None,
-            };
-            (address.clone(), proxy)
-        }
+        (Via::Hypervisor, Some(address), _) => (address.clone(), host.ssh().map(Ssh::proxy_command)),
         (Via::Laptop, Some(address), _) => (address.clone(), None),
         _ => return Way { ssh: Vec::new(), hypervisor: host.command() },
     };
@@ -67,26 +62,29 @@ pub fn way(host: &Host, movement: &Move) -> Way {
     Way { ssh: words, hypervisor: host.command() }
 }
 
-/// socat on the hypervisor as a `ProxyCommand`: its path and numbers, nothing that a
+/// socat on the hypervisor as a `ProxyCommand`: plain words and numbers, nothing that a
 /// shell there or here would read otherwise.
 fn vsock_command(host: &Host, socat: &str, cid: u64, port: u16) -> String {
     let there = format!("{socat} - VSOCK-CONNECT:{cid}:{port}");
-    match host {
-        Host::Local => there,
-        Host::Ssh(ssh) => ssh.proxied(&there),
+    match host.ssh() {
+        None => there,
+        Some(ssh) => ssh.proxied(&there),
     }
 }
 
-/// The program on the hypervisor that reaches guests over vsock, if there is one.
+/// The command on the hypervisor that reaches guests over vsock, if there is one.
 ///
 /// # Errors
 /// Exit 11 when the hypervisor cannot be asked.
 pub async fn vsock_program(host: &Host) -> Result<Option<String>> {
     let reply = host.script(script::VSOCK, &[]).await?;
-    let plain = |path: &str| {
-        path.starts_with('/') && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.+=".contains(&b))
-    };
-    Ok(reply.fields.into_iter().next().filter(|path| plain(path)))
+    Ok(reply.fields.into_iter().next().filter(|command| is_plain(command)))
+}
+
+/// Whether a command is of plain words, beginning with a path.
+fn is_plain(command: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.+=".contains(&b);
+    command.starts_with('/') && command.split(' ').all(|word| !word.is_empty() && word.bytes().all(plain))
 }
 
 impl Way {
@@ -103,7 +101,7 @@ impl Way {
     pub async fn script(&self, script: Script, args: &[String]) -> std::result::Result<Reply, &'static str> {
         let no_way = |_: Failure| "ssh-failed";
         let argv = self.command().ok_or("no-way-in")?.stdin(script.input(args).map_err(no_way)?);
-        let output = process::run(&argv).await.map_err(no_way)?;
+        let output = process::answer(&argv, script.limits(), |_| true).await.map_err(|_| "ssh-failed")?;
         Reply::parse(&output.stdout).ok_or_else(|| trouble(&output))
     }
 }
@@ -151,6 +149,16 @@ pub fn sentence(trouble: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_there_is_of_plain_words() {
+        for good in ["/bin/socat", "/bin/setpriv --reuid=microvm -- /nix/store/0-a/bin/socat"] {
+            assert!(is_plain(good), "{good}");
+        }
+        for bad in ["", "socat", "/x;y", "/x $(y)", "/x\ty", "/x\ny", "/x  y", "/x %h", "/x ~", "/x \"y\""] {
+            assert!(!is_plain(bad), "{bad:?}");
+        }
+    }
 
     #[test]
     fn what_ssh_says_becomes_a_word_that_is_no_refusal() {

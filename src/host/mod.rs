@@ -9,35 +9,88 @@ pub mod identity;
 pub mod machine;
 pub mod probe;
 pub mod process;
+pub mod reply;
 pub mod script;
 pub mod ssh;
 
-use crate::error::{Aftermath, Failure, Result};
+use std::sync::OnceLock;
+
+use crate::error::Result;
 use crate::model::address::Address;
-use crate::model::argv::{Argv, Output};
-use script::{Reply, Script};
+use crate::model::argv::Argv;
+use crate::model::login::Login;
+use process::Limits;
+use reply::Reply;
+use script::Script;
 use ssh::Ssh;
 
 /// A machine that is, or plays, the hypervisor.
 #[derive(Debug)]
-pub enum Host {
+pub struct Host {
+    reach: Reach,
+    risen: OnceLock<Risen>,
+}
+
+#[derive(Debug)]
+enum Reach {
     /// This machine.
     Local,
     /// Another one, over ssh.
     Ssh(Box<Ssh>),
 }
 
+/// How a login that is not root runs scripts as root.
+#[derive(Debug, Clone)]
+struct Risen {
+    /// What the login shell is asked to run instead of [`script::COMMAND`].
+    command: String,
+    login: Login,
+}
+
 impl Host {
+    /// This machine.
+    pub fn local() -> Self {
+        Self { reach: Reach::Local, risen: OnceLock::new() }
+    }
+
     /// Opens the way to a hypervisor.
     ///
     /// # Errors
     /// Exit 11 when there is no way.
     pub async fn connect(address: &Address) -> Result<Self> {
         match address.clone() {
-            Address::Local => Ok(Self::Local),
+            Address::Local => Ok(Self::local()),
             Address::Ssh { user, host, port } => {
-                Ok(Self::Ssh(Box::new(Ssh::connect(user, host, port).await?)))
+                let ssh = Ssh::connect(user, host, port).await?;
+                Ok(Self { reach: Reach::Ssh(Box::new(ssh)), risen: OnceLock::new() })
             }
+        }
+    }
+
+    /// The same way once more, when a connection was lost: as root in the same manner.
+    ///
+    /// # Errors
+    /// Exit 11 when there is no way any more.
+    pub async fn anew(&self, address: &Address) -> Result<Self> {
+        Ok(Self { risen: self.risen.clone(), ..Self::connect(address).await? })
+    }
+
+    /// From now on scripts run as root by this command, which is constant.
+    pub fn rise(&self, command: String, login: Login) {
+        // Whoever was first has found the same.
+        let _ = self.risen.set(Risen { command, login });
+    }
+
+    /// Who we are there, where that is not root.
+    pub fn login(&self) -> Option<&Login> {
+        self.risen.get().map(|risen| &risen.login)
+    }
+
+    /// The connection, where there is one.
+    pub fn ssh(&self) -> Option<&Ssh> {
+        match &self.reach {
+            Reach::Local => None,
+            Reach::Ssh(ssh) => Some(ssh),
         }
     }
 
@@ -46,13 +99,16 @@ impl Host {
     /// # Errors
     /// Exit 11 when the script could not run or its answer is not whole.
     pub async fn script(&self, script: Script, args: &[String]) -> Result<Reply> {
-        let input = script.input(args)?;
-        let argv = match self {
-            Self::Local => script::here(&input),
-            Self::Ssh(_) => self.command().stdin(input),
-        };
-        let output = process::run(&argv).await?;
-        reply(script, &output, Reply::parse(&output.stdout))
+        self.ask(script, &self.starts(script, args)?, script.limits(), Reply::parse, |_| true).await
+    }
+
+    /// The same by another command than usual, such as one that would make us root.
+    ///
+    /// # Errors
+    /// As for [`Host::script`].
+    pub async fn script_by(&self, command: &str, script: Script, args: &[String]) -> Result<Reply> {
+        let argv = self.line(command).stdin(script.input(args)?);
+        self.ask(script, &argv, script.limits(), Reply::parse, |_| true).await
     }
 
     /// The same for a script that first says lines: each is handed over as it comes.
@@ -83,89 +139,88 @@ impl Host {
         args: &[String],
         on_line: impl FnMut(&str) -> bool,
     ) -> Result<Reply> {
-        let input = script.input(args)?;
-        let argv = match self {
-            Self::Local => script::here(&input),
-            Self::Ssh(_) => self.command().stdin(input),
-        };
-        let output = process::sift(&argv, on_line, |_| true).await?;
-        reply(script, &output, Reply::parse_followed(&output.stdout))
+        let argv = self.starts(script, args)?;
+        self.ask(script, &argv, script.limits_followed(), Reply::parse_followed, on_line).await
+    }
+
+    async fn ask(
+        &self,
+        script: Script,
+        argv: &Argv,
+        limits: Limits,
+        parse: fn(&[u8]) -> Option<Reply>,
+        on_line: impl FnMut(&str) -> bool,
+    ) -> Result<Reply> {
+        let output = process::answer(argv, limits, on_line).await;
+        let output = output.map_err(|why| reply::stopped(script, why, &self.by_hand("true")))?;
+        parse(&output.stdout).ok_or_else(|| reply::not_whole(script, &output, &self.by_hand("true")))
     }
 
     /// Whether the connection is still there.
     pub async fn is_alive(&self) -> bool {
-        match self {
-            Self::Local => true,
-            Self::Ssh(ssh) => process::run(&ssh.check()).await.is_ok_and(|output| output.ok()),
+        match self.ssh() {
+            None => true,
+            Some(ssh) => process::run(&ssh.check()).await.is_ok_and(|output| output.ok()),
         }
     }
 
-    /// What starts [`script::COMMAND`] there.
+    /// What starts [`script::COMMAND`] there, as root.
     pub fn command(&self) -> Argv {
-        match self {
-            Self::Local => local_command(),
-            Self::Ssh(ssh) => ssh.command(script::COMMAND),
-        }
+        self.line(self.spelled())
     }
 
-    /// The same over a connection of its own.
+    /// The same over a connection of its own, to another address if one is given.
     ///
     /// # Errors
-    /// As for [`Host::script`].
-    pub async fn script_fresh(&self, script: Script, args: &[String]) -> Result<Reply> {
-        let input = script.input(args)?;
-        let argv = match self {
-            Self::Local => script::here(&input),
-            Self::Ssh(ssh) => ssh.fresh_command(script::COMMAND).stdin(input),
-        };
-        let output = process::run(&argv).await?;
-        reply(script, &output, Reply::parse(&output.stdout))
+    /// Exit 11, with what to do, when there is no such connection, and as for
+    /// [`Host::script`].
+    pub async fn script_fresh(&self, to: Option<&Address>, script: Script, args: &[String]) -> Result<Reply> {
+        let Some(ssh) = self.ssh() else { return self.script(script, args).await };
+        let argv = ssh.fresh_command(to, self.spelled()).stdin(script.input(args)?);
+        let output = process::answer(&argv, script.limits(), |_| true).await;
+        let output = output.map_err(|why| reply::stopped(script, why, &self.by_hand("true")))?;
+        if output.code == Some(255) {
+            return Err(ssh.trouble(to, &output.errors()));
+        }
+        Reply::parse(&output.stdout).ok_or_else(|| reply::not_whole(script, &output, &self.by_hand("true")))
     }
 
     /// What `nix copy` needs: the store's URL and NIX_SSHOPTS. `None`: the store is ours.
     pub fn store(&self) -> Option<(String, String)> {
-        match self {
-            Self::Local => None,
-            Self::Ssh(ssh) => Some(ssh.store()),
-        }
+        self.ssh().map(Ssh::store)
     }
 
     /// What a user types to run this command there.
     pub fn by_hand(&self, command: &str) -> String {
-        match self {
-            Self::Local => command.to_owned(),
-            Self::Ssh(ssh) => ssh.by_hand(command),
-        }
+        self.ssh().map_or_else(|| command.to_owned(), |ssh| ssh.by_hand(command))
     }
 
     /// Ends the connection.
     pub async fn close(self) {
-        if let Self::Ssh(ssh) = self {
+        if let Reach::Ssh(ssh) = self.reach {
             ssh.close().await;
         }
     }
-}
 
-fn local_command() -> Argv {
-    let mut words = script::COMMAND.split(' ');
-    Argv::new(words.next().unwrap_or_default()).args(words)
-}
+    fn spelled(&self) -> &str {
+        self.risen.get().map_or(script::COMMAND, |risen| &risen.command)
+    }
 
-fn reply(script: Script, output: &Output, reply: Option<Reply>) -> Result<Reply> {
-    reply.ok_or_else(|| {
-        let mut text = output.errors();
-        if text.trim().is_empty() {
-            text = output.text();
+    fn line(&self, command: &str) -> Argv {
+        match self.ssh() {
+            None => {
+                let mut words = command.split(' ');
+                Argv::new(words.next().unwrap_or_default()).args(words)
+            }
+            Some(ssh) => ssh.command(command),
         }
-        let failure = Failure::new(
-            Aftermath::Unreachable,
-            format!("the hypervisor gave no whole answer to {}", script.name),
-        );
-        let failure = failure.output(&text);
-        if text.contains("not found") {
-            failure.help("the hypervisor needs sh, xargs and coreutils on the PATH of a login over ssh")
-        } else {
-            failure.help("the connection may have been lost: try again, and see what `deployvm status` says")
-        }
-    })
+    }
+
+    fn starts(&self, script: Script, args: &[String]) -> Result<Argv> {
+        let input = script.input(args)?;
+        Ok(match (&self.reach, self.risen.get()) {
+            (Reach::Local, None) => script::here(&input),
+            _ => self.command().stdin(input),
+        })
+    }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 pub use super::guest::{Way, vsock_program, way};
+use super::process::Limits;
 use super::script::{self, NEEDS, Reply};
 use super::{Host, guest, process};
 use crate::error::Result;
@@ -51,9 +52,11 @@ pub async fn ask(check: &Check, way: &Way) -> String {
         From::Laptop => Some(script::here(&input)),
     };
     let Some(argv) = argv else { return "no-way-in".to_owned() };
-    match tokio::time::timeout(LONGEST, process::run(&argv)).await {
-        Ok(Ok(output)) => answer(check.from, &output),
-        _ => if check.from == From::Vm { "ssh-unreachable" } else { "broken" }.to_owned(),
+    // Words, and whatever a login shell says before them.
+    let limits = Limits { bytes: 1 << 20, whole: Some(LONGEST), silence: LONGEST };
+    match process::answer(&argv, limits, |_| true).await {
+        Ok(output) => answer(check.from, &output),
+        Err(_) => if check.from == From::Vm { "ssh-unreachable" } else { "broken" }.to_owned(),
     }
 }
 

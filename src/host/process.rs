@@ -2,12 +2,15 @@
 //! empty stdin unless it is given one, and separate pipes that are drained all the
 //! time (Nix cuts its stdout otherwise). A future that is dropped ends its child:
 //! TERM, and KILL two seconds later (Nix 2.8 ignores TERM while it copies).
+//! Memory is bounded whatever a program prints; time is where [`Limits`] say so.
 
+use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::time::timeout;
 
 use crate::error::{Aftermath, Failure, Result};
 use crate::model::argv::{Argv, Output};
@@ -16,6 +19,33 @@ use crate::model::argv::{Argv, Output};
 const MOST_OUTPUT: usize = 16 << 20;
 const MOST_ERRORS: usize = 2 << 20;
 const LONGEST_LINE: u64 = 1 << 20;
+/// Bytes of an answer that was too long.
+const MOST_SHOWN: usize = 4096;
+/// Lines that are read before others get their turn: whoever tells of them would fall
+/// behind otherwise, and what is still to be told fill the memory.
+const LINES_A_TURN: usize = 16;
+
+/// What another machine's answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes of stdout that are kept.
+    pub bytes: usize,
+    /// Longest time for all of it; `None` where nobody can say.
+    pub whole: Option<Duration>,
+    /// Longest time for one line of it.
+    pub silence: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was too long; how it began.
+    TooLong(Vec<u8>),
+    /// It did not come in time.
+    TooLate,
+    /// The program cannot be started.
+    Failed(Failure),
+}
 
 /// Runs a program to its end.
 ///
@@ -57,19 +87,60 @@ pub async fn sift(
     on_error: impl FnMut(&str) -> bool,
 ) -> Result<Output> {
     let mut child = Group::start(argv, Stdio::piped)?;
-    let stdin = child.inner.stdin.take();
+    let feed = feed(child.inner.stdin.take(), argv);
     let (stdout, stderr) = (child.inner.stdout.take(), child.inner.stderr.take());
-    let feed = async {
-        if let (Some(mut pipe), Some(bytes)) = (stdin, argv.stdin.as_deref()) {
-            // A program that stops reading early says why by its exit code.
-            let _ = pipe.write_all(bytes).await;
-        }
-    };
     let ((), stdout, stderr) =
         tokio::join!(feed, drain(stdout, MOST_OUTPUT, on_out), drain(stderr, MOST_ERRORS, on_error));
     let status = child.inner.wait().await.map_err(|e| cannot_start(argv, &e))?;
     child.finished = true;
     Ok(Output { code: status.code(), stdout, stderr })
+}
+
+/// The same for an answer of another machine: a program that goes beyond the limits is
+/// ended at once.
+///
+/// # Errors
+/// When it did, or could not be started.
+pub async fn answer(
+    argv: &Argv,
+    limits: Limits,
+    on_out: impl FnMut(&str) -> bool,
+) -> std::result::Result<Output, Stopped> {
+    let mut child = Group::start(argv, Stdio::piped).map_err(Stopped::Failed)?;
+    let feed = feed(child.inner.stdin.take(), argv);
+    let (stdout, stderr) = (child.inner.stdout.take(), child.inner.stderr.take());
+    let collected = async {
+        let mut others = std::pin::pin!(async { tokio::join!(feed, drain(stderr, MOST_ERRORS, |_| true)).1 });
+        let mut errors = None;
+        let mut stdout = std::pin::pin!(collect(stdout, limits, on_out));
+        let stdout = loop {
+            tokio::select! {
+                stdout = &mut stdout => break stdout?,
+                text = &mut others, if errors.is_none() => errors = Some(text),
+            }
+        };
+        // stdout has ended: nothing more is to come.
+        let stderr = match errors {
+            Some(text) => text,
+            None => timeout(limits.silence, others).await.map_err(|_| Stopped::TooLate)?,
+        };
+        let status = timeout(limits.silence, child.inner.wait()).await.map_err(|_| Stopped::TooLate)?;
+        let status = status.map_err(|e| Stopped::Failed(cannot_start(argv, &e)))?;
+        Ok(Output { code: status.code(), stdout, stderr })
+    };
+    let output = match limits.whole {
+        Some(whole) => timeout(whole, collected).await.map_err(|_| Stopped::TooLate)?,
+        None => collected.await,
+    }?;
+    child.finished = true;
+    Ok(output)
+}
+
+async fn feed(stdin: Option<ChildStdin>, argv: &Argv) {
+    if let (Some(mut pipe), Some(bytes)) = (stdin, argv.stdin.as_deref()) {
+        // A program that stops reading early says why by its exit code.
+        let _ = pipe.write_all(bytes).await;
+    }
 }
 
 /// Reads a pipe to its end; of more than `most` bytes, only the end is kept.
@@ -79,24 +150,68 @@ async fn drain(
     mut on_line: impl FnMut(&str) -> bool,
 ) -> Vec<u8> {
     let mut kept: Vec<u8> = Vec::new();
-    let Some(pipe) = pipe else { return kept };
-    let mut lines = BufReader::new(pipe);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        // A line without end cannot fill the memory.
-        let keep = match (&mut lines).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return kept,
-            Ok(_) => on_line(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r'])),
-        };
-        if !keep {
+    let mut lines = Lines::new(pipe);
+    while let Some(line) = lines.next().await {
+        if !on_line(&text(line)) {
             continue;
         }
-        kept.extend_from_slice(&line);
+        kept.extend_from_slice(line);
         if kept.len() > most + most / 2 {
             kept.drain(..kept.len() - most);
         }
     }
+    kept
+}
+
+/// Reads a pipe to its end, or to the first limit.
+async fn collect(
+    pipe: Option<impl AsyncRead + Unpin>,
+    limits: Limits,
+    mut on_line: impl FnMut(&str) -> bool,
+) -> std::result::Result<Vec<u8>, Stopped> {
+    let mut kept: Vec<u8> = Vec::new();
+    let mut lines = Lines::new(pipe);
+    while let Some(line) = timeout(limits.silence, lines.next()).await.map_err(|_| Stopped::TooLate)? {
+        if on_line(&text(line)) {
+            kept.extend_from_slice(line);
+            if kept.len() > limits.bytes {
+                kept.truncate(MOST_SHOWN);
+                return Err(Stopped::TooLong(kept));
+            }
+        }
+    }
+    Ok(kept)
+}
+
+/// The lines of a pipe; longer ones come in pieces.
+struct Lines<P> {
+    pipe: Option<BufReader<P>>,
+    line: Vec<u8>,
+    read: usize,
+}
+
+impl<P: AsyncRead + Unpin> Lines<P> {
+    fn new(pipe: Option<P>) -> Self {
+        Self { pipe: pipe.map(BufReader::new), line: Vec::new(), read: 0 }
+    }
+
+    /// The next one with its end; `None` at the end of the pipe.
+    async fn next(&mut self) -> Option<&[u8]> {
+        let pipe = self.pipe.as_mut()?;
+        self.read += 1;
+        if self.read.is_multiple_of(LINES_A_TURN) {
+            tokio::task::yield_now().await;
+        }
+        self.line.clear();
+        match pipe.take(LONGEST_LINE).read_until(b'\n', &mut self.line).await {
+            Ok(0) | Err(_) => None,
+            Ok(_) => Some(&self.line),
+        }
+    }
+}
+
+fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).trim_end_matches(['\n', '\r']).to_owned()
 }
 
 /// A program that runs as long as this is kept: its stdin stays open, its output is
@@ -104,7 +219,7 @@ async fn drain(
 #[derive(Debug)]
 pub struct Held {
     _child: Group,
-    _stdin: Option<tokio::process::ChildStdin>,
+    _stdin: Option<ChildStdin>,
 }
 
 /// Starts a program that reads its stdin to the end, and keeps it waiting for that.
@@ -136,12 +251,26 @@ impl Group {
                 None => command.env_remove(name),
             };
         }
+        for (name, text) in lengthened(argv, |name| std::env::var(name).unwrap_or_default()) {
+            command.env(name, text);
+        }
         if let Some(dir) = &argv.dir {
             command.current_dir(dir);
         }
         let inner = command.spawn().map_err(|e| cannot_start(argv, &e))?;
         Ok(Self { inner, finished: false })
     }
+}
+
+/// Variables with the lines that are added to them.
+fn lengthened(argv: &Argv, old: impl Fn(&str) -> String) -> BTreeMap<&str, String> {
+    let mut variables = BTreeMap::new();
+    for (name, line) in &argv.lines {
+        let text = variables.entry(name.as_str()).or_insert_with(|| old(name));
+        text.push('\n');
+        text.push_str(line);
+    }
+    variables
 }
 
 impl Drop for Group {
@@ -174,5 +303,74 @@ fn cannot_start(argv: &Argv, error: &std::io::Error) -> Failure {
             failure.help(format!("install {} or put it on PATH, then try again", argv.program))
         }
         _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { bytes: 1 << 20, whole: Some(Duration::from_secs(60)), silence: Duration::from_secs(60) };
+
+    async fn sh(script: &str, limits: Limits) -> std::result::Result<Output, Stopped> {
+        answer(&Argv::new("sh").args(["-c", script]), limits, |line| line != "beat").await
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_cut_off() {
+        for endless in ["while :; do echo y; done", "cat /dev/zero", "yes | tr -d '\\n'"] {
+            let Err(Stopped::TooLong(began)) = sh(endless, LIMITS).await else { panic!("{endless}") };
+            assert!(!began.is_empty() && began.len() <= MOST_SHOWN, "{endless}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_ever() {
+        let brief = Duration::from_millis(50);
+        let silent = Limits { silence: brief, ..LIMITS };
+        assert_eq!(sh("sleep 60", silent).await, Err(Stopped::TooLate));
+        assert_eq!(sh("printf x; sleep 60", silent).await, Err(Stopped::TooLate), "no end of a line");
+        assert_eq!(sh("exec >&-; sleep 60", silent).await, Err(Stopped::TooLate), "nothing more to say");
+        let slow = Limits { whole: Some(brief), ..LIMITS };
+        assert_eq!(sh("while :; do echo; sleep 0.01; done", slow).await, Err(Stopped::TooLate));
+        let endless = Limits { silence: brief, whole: None, ..LIMITS };
+        assert_eq!(sh("exec >&-; yes >&2", endless).await, Err(Stopped::TooLate), "errors without end");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_kept_does_not_count() {
+        let output =
+            sh("i=0; while [ $i -lt 300000 ]; do echo beat; i=$((i + 1)); done; echo end; exit 3", LIMITS);
+        let output = output.await.unwrap();
+        assert_eq!((output.code, output.stdout.as_slice()), (Some(3), b"end\n".as_slice()));
+    }
+
+    #[tokio::test]
+    async fn who_listens_gets_a_turn() {
+        let (lines, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let (mut most, argv) = (0, Argv::new("seq").arg("200000"));
+        let listen = async {
+            let mut count = 0;
+            while heard.recv().await.is_some() {
+                most = most.max(heard.len());
+                count += 1;
+            }
+            count
+        };
+        let speak = async {
+            watch(&argv, |line| drop(lines.send(line.to_owned())), |_| ()).await.unwrap();
+            drop(lines);
+        };
+        let (count, ()) = tokio::join!(listen, speak);
+        assert_eq!(count, 200_000);
+        assert!(most < 1000, "{most} lines waited to be heard");
+    }
+
+    #[test]
+    fn lines_are_added_to_what_a_variable_holds() {
+        let argv = Argv::new("nix").line("NIX_CONFIG", "a = 1").line("NIX_CONFIG", "b = 2");
+        let variables = lengthened(&argv, |name| format!("{name} = old"));
+        assert_eq!(variables["NIX_CONFIG"], "NIX_CONFIG = old\na = 1\nb = 2");
     }
 }

@@ -4,9 +4,12 @@
 //! The remote login shell, whichever it is, sees one constant command without
 //! quotes: [`COMMAND`]. Script and values follow on stdin, each ended by a NUL, and
 //! xargs hands them to sh as arguments, so that no value is ever part of a text
-//! that a shell parses. Answers are NUL-ended fields between two marks, so that
-//! banners of login shells and torn output are noticed.
+//! that a shell parses. How answers come back: [`Reply`].
 
+use std::time::Duration;
+
+use super::process::Limits;
+pub use super::reply::Reply;
 use crate::error::{Aftermath, Failure, Result};
 use crate::model::argv::Argv;
 
@@ -19,9 +22,17 @@ pub const COMMAND: &str = "xargs -0 -x -n 4000 sh -c";
 const MOST_ARGS: usize = 3000;
 const MOST_BYTES: usize = 120_000;
 
-const BEGIN: &[u8] = b"deployvm-begin\0";
 const INPUT_END: &str = "deployvm-input-end";
-const END: &[u8] = b"deployvm-end\0";
+
+/// Most bytes of an answer: the end of a ledger and all that a look finds are far below.
+pub const MOST_ANSWER: usize = 16 << 20;
+/// Longest time for an answer: the slowest line carries a ledger in it, and the slowest
+/// disk lists a closure.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Where transactions are ended, guests may have to be shut down and started again.
+const LONG_PATIENCE: Duration = Duration::from_secs(1800);
+/// Longest silence of a script that is followed: it says something every ten seconds.
+const SILENCE: Duration = Duration::from_secs(90);
 
 /// One of the constant scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +67,8 @@ scripts! {
     RECALL = "recall";
     /// The sizes of closures.
     SIZES = "sizes";
+    /// Which store paths are not there.
+    MISSING = "missing";
     /// The end of the ledger.
     LEDGER = "ledger";
     /// Starts a transaction and follows it.
@@ -70,6 +83,8 @@ scripts! {
     NEEDS = "needs";
     /// Finds a program that reaches guests over vsock.
     VSOCK = "vsock";
+    /// Who works on VMs now.
+    LOCKS = "locks";
     /// Hands in a verdict.
     DECIDE = "decide";
     /// Ends what a reboot left open.
@@ -104,6 +119,17 @@ pub const POWER_FILES: &[(&str, &str)] = &[
 ];
 
 impl Script {
+    /// What its answer may be.
+    pub fn limits(&self) -> Limits {
+        let patience = if *self == CLOSE { LONG_PATIENCE } else { PATIENCE };
+        Limits { bytes: MOST_ANSWER, whole: Some(patience), silence: patience }
+    }
+
+    /// The same where it says lines for as long as something takes.
+    pub fn limits_followed(&self) -> Limits {
+        Limits { bytes: MOST_ANSWER, whole: None, silence: SILENCE }
+    }
+
     /// What goes to the stdin of [`COMMAND`].
     ///
     /// # Errors
@@ -144,112 +170,10 @@ pub fn here(input: &[u8]) -> Argv {
     Argv::new("sh").arg("-c").args(ended.split(|b| *b == 0).map(text))
 }
 
-/// What a script answered.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reply {
-    /// The exit code that it states itself.
-    pub code: u32,
-    /// Its fields, lossily decoded.
-    pub fields: Vec<String>,
-    /// The lines that came before the fields, up to a line with a dot.
-    pub lines: Vec<String>,
-}
-
-impl Reply {
-    /// Takes an answer apart; `None` when it is not whole.
-    pub fn parse(stdout: &[u8]) -> Option<Self> {
-        Self::take_apart(stdout, false)
-    }
-
-    /// The same for a script that first says lines, and then a dot alone on one.
-    pub fn parse_followed(stdout: &[u8]) -> Option<Self> {
-        Self::take_apart(stdout, true)
-    }
-
-    fn take_apart(stdout: &[u8], followed: bool) -> Option<Self> {
-        let start = find(stdout, BEGIN)? + BEGIN.len();
-        let body = stdout.get(start..)?;
-        let end = rfind(body, END)?;
-        let code = body.get(end + END.len()..)?.split(|b| *b == 0).next()?;
-        let code = std::str::from_utf8(code).ok()?.parse().ok()?;
-        let mut body = body.get(..end)?;
-        let mut lines = Vec::new();
-        if let Some(dot) = find(body, b"\n.\n").filter(|_| followed) {
-            lines = text(body.get(..dot)?).lines().map(str::to_owned).collect();
-            body = body.get(dot + 3..)?;
-        } else if let Some(rest) = body.strip_prefix(b".\n").filter(|_| followed) {
-            body = rest;
-        }
-        let mut fields: Vec<String> = body.split(|b| *b == 0).map(text).collect();
-        // Every field is ended, not separated, by a NUL.
-        fields.pop();
-        Some(Self { code, fields, lines })
-    }
-}
-
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|w| w == needle)
-}
-
-fn rfind(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).rposition(|w| w == needle)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn a_banner_before_and_a_cut_after_are_noticed() {
-        let whole = b"Welcome!\n\n\0deployvm-begin\0a\0b c\0deployvm-end\x000\0";
-        let reply = Reply::parse(whole).unwrap();
-        assert_eq!((reply.code, reply.fields), (0, vec!["a".to_owned(), "b c".to_owned()]));
-        assert_eq!(Reply::parse(&whole[..30]), None);
-        assert_eq!(Reply::parse(b"bash: xargs: command not found"), None);
-    }
-
-    #[test]
-    fn lines_come_before_fields() {
-        let reply =
-            Reply::parse_followed(b"\0deployvm-begin\0step locked \nstep x\n.\nout\0deployvm-end\x0066\0")
-                .unwrap();
-        assert_eq!(reply.lines, ["step locked ", "step x"]);
-        assert_eq!((reply.code, reply.fields), (66, vec!["out".to_owned()]));
-    }
-
-    #[test]
-    fn empty_values_stay_where_they_are() {
-        let args = ["", "a b", ""].map(str::to_owned);
-        let argv = here(&UNPEND.input(&args).unwrap());
-        assert_eq!((argv.program.as_str(), argv.args[0].as_str()), ("sh", "-c"));
-        assert!(argv.args[1].starts_with("# prelude.sh"));
-        assert_eq!(argv.args[2..], ["unpend", "4", "", "a b", "", INPUT_END]);
-    }
-
-    #[test]
-    fn refuses_what_xargs_would_split() {
-        assert!(OBSERVE.input(&vec!["x".to_owned(); MOST_ARGS + 1]).is_err());
-        assert!(OBSERVE.input(&["x".repeat(MOST_BYTES)]).is_err());
-        assert!(OBSERVE.input(&["a\0b".to_owned()]).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Reply::parse(&bytes);
-        }
-
-        #[test]
-        fn fields_survive(fields in proptest::collection::vec("[^\0]{0,20}", 0..8)) {
-            let mut bytes = b"rc file says hello\n\0deployvm-begin\0".to_vec();
-            for f in &fields { bytes.extend_from_slice(f.as_bytes()); bytes.push(0); }
-            bytes.extend_from_slice(b"deployvm-end\x000\0");
-            prop_assert_eq!(Reply::parse(&bytes).unwrap().fields, fields);
-        }
-    }
-}
+#[path = "script_tests.rs"]
+mod tests;

@@ -25,6 +25,18 @@ pub enum Address {
     },
 }
 
+impl Address {
+    /// The same hypervisor at another address, where `to` may leave out user and port;
+    /// `None` where there is no such thing.
+    pub fn moved(&self, to: &Self) -> Option<Self> {
+        let (Self::Ssh { user, port, .. }, Self::Ssh { user: other, host, port: gate }) = (self, to) else {
+            return None;
+        };
+        let user = other.clone().or_else(|| user.clone());
+        Some(Self::Ssh { user, host: host.clone(), port: gate.or(*port) })
+    }
+}
+
 impl FromStr for Address {
     type Err = InvalidName;
 
@@ -45,6 +57,9 @@ impl FromStr for Address {
         let (host, port) = split_port(rest).ok_or_else(|| bad("its port is not a number from 1 to 65535"))?;
         if !word(host, b"-_.:%") {
             return Err(bad("its host must be a name or an IP address, starting with a letter or digit"));
+        }
+        if host.contains('%') && !host.contains(':') {
+            return Err(bad("its host has a %, which only the zone of an IPv6 address may have"));
         }
         Ok(Self::Ssh { user, host: host.to_owned(), port })
     }
@@ -136,6 +151,7 @@ mod tests {
             "root@",
             "[::1",
             "h/v",
+            "a%h",
         ] {
             assert!(bad.parse::<Address>().is_err(), "{bad:?}");
         }

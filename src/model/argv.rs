@@ -12,6 +12,8 @@ pub struct Argv {
     pub args: Vec<String>,
     /// Variables to set; `None` removes one.
     pub env: Vec<(String, Option<String>)>,
+    /// Lines to add to variables: what they hold already stays.
+    pub lines: Vec<(String, String)>,
     /// Directory to start in.
     pub dir: Option<Utf8PathBuf>,
     /// What it reads; nothing (an empty stdin) when `None`.
@@ -46,6 +48,13 @@ impl Argv {
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), Some(value.into())));
+        self
+    }
+
+    /// Adds a line to a variable.
+    #[must_use]
+    pub fn line(mut self, name: &str, line: impl Into<String>) -> Self {
+        self.lines.push((name.to_owned(), line.into()));
         self
     }
 

@@ -16,7 +16,7 @@ pub struct Closure {
 impl Closure {
     /// NAR bytes of the whole closure.
     pub fn bytes(&self) -> u64 {
-        self.paths.values().sum()
+        self.paths.values().copied().fold(0, u64::saturating_add)
     }
 }
 

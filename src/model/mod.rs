@@ -10,6 +10,7 @@ pub mod event;
 pub mod generation;
 pub mod inventory;
 pub mod ledger;
+pub mod login;
 pub mod name;
 pub mod observed;
 pub mod outcome;

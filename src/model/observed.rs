@@ -1,6 +1,6 @@
 //! What the hypervisor has, as one look found it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,12 +18,16 @@ pub struct Observed {
     pub vms: BTreeMap<VmName, Found>,
     /// Directories in microvm.nix's state directory whose names are no VM names.
     pub odd_names: Vec<String>,
+    /// VMs whose directory there is a link to elsewhere: nothing of them is followed.
+    pub linked: BTreeSet<VmName>,
     /// Closures of what is booted (or else staged), where the caller asked for them.
     pub closures: BTreeMap<StorePath, Closure>,
     /// The ledger's entries, oldest first, as far as they were asked for.
     pub ledger: Vec<Entry>,
     /// Transactions that have no outcome yet.
     pub open: Vec<OpenTransaction>,
+    /// Transactions that have ended without their user, oldest first.
+    pub unheard: Vec<Unheard>,
 }
 
 /// Facts of the machine.
@@ -37,8 +41,6 @@ pub struct HostFacts {
     pub nix: Option<String>,
     /// Version of systemd, such as 252.
     pub systemd: u32,
-    /// Whether we are root there.
-    pub root: bool,
     /// Bytes free where the store is.
     pub store_free: u64,
     /// Bytes free in /var/lib.
@@ -145,4 +147,21 @@ pub struct OpenTransaction {
     pub vm: String,
     /// Whether somebody on the hypervisor still works on it.
     pub alive: bool,
+}
+
+/// A transaction of whose outcome nobody has heard: its laptop was gone before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unheard {
+    /// Its id.
+    pub id: String,
+    /// The microVM it is about.
+    pub vm: String,
+    /// Who began it: who, since when, what.
+    pub holder: String,
+    /// One of the result words.
+    pub result: String,
+    /// Its exit code.
+    pub exit: u8,
+    /// Why, one word; empty when all went well.
+    pub reason: String,
 }

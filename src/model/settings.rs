@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::check::DeclaredChecks;
+use super::login::Elevate;
 use super::name::{VmName, Word};
 
 /// The flake's `deployvm` output.
@@ -43,6 +44,8 @@ pub struct Hypervisor {
     pub configuration: Option<String>,
     /// What to write into a new VM's `flake` file.
     pub flake: Option<String>,
+    /// How a login that is not root becomes root; by what is there when absent.
+    pub elevate: Option<Elevate>,
 }
 
 /// One microVM, or the defaults for all.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::host::Host;
+use crate::model::check::From;
 use crate::model::inventory::{Interface, Wanted};
 use crate::model::name::VmName;
 use crate::model::settings::VmSettings;
@@ -51,7 +52,7 @@ pub fn wishes(aims: &[Aim], recalled: &[Recalled], settle: Settle<'_>) -> Result
                 (guess(aim, recalled), recalled.newest.as_ref().map(guessed_settings).unwrap_or_default())
             }
         };
-        let settings = settle(&aim.vm, &own)?;
+        let settings = settle(&aim.vm, &nothing_to_start_here(own))?;
         let before = settings.after.clone().unwrap_or_default();
         after.insert(
             aim.vm.clone(),
@@ -61,12 +62,36 @@ pub fn wishes(aims: &[Aim], recalled: &[Recalled], settle: Settle<'_>) -> Result
         let runner = aim.path.clone();
         wishes.insert(
             aim.vm.clone(),
-            Wish { vm: aim.vm.clone(), runner, wanted: Some(vm), settings, checks, flake: None },
+            Wish {
+                vm: aim.vm.clone(),
+                runner,
+                wanted: Some(vm),
+                settings,
+                checks,
+                flake: None,
+                behind: None,
+            },
         );
     }
     let names: Vec<String> = aims.iter().map(|aim| aim.vm.to_string()).collect();
     let ordered = order::order(&after, &names)?;
     Ok(ordered.into_iter().filter_map(|vm| wishes.remove(&vm)).collect())
+}
+
+/// Checks that would start a program on this machine are this machine's to declare: what
+/// a hypervisor remembers of them is not enough.
+fn nothing_to_start_here(mut settings: VmSettings) -> VmSettings {
+    for check in settings.checks.iter_mut().flat_map(BTreeMap::values_mut).filter(|c| c.exec.is_some()) {
+        if let Some(from) = &mut check.from {
+            from.retain(|place| *place != From::Laptop);
+        }
+    }
+    if let Some(checks) = &mut settings.checks {
+        checks.retain(|_, check| {
+            check.exec.is_none() || check.from.as_ref().is_none_or(|from| !from.is_empty())
+        });
+    }
+    settings
 }
 
 /// What can be said of a generation that was not deployed by deployvm: its taps, and
@@ -97,4 +122,24 @@ fn guess(aim: &Aim, recalled: &Recalled) -> Wanted {
 /// Checks that were declared for a later generation say nothing about an earlier one.
 fn guessed_settings(terms: &Terms) -> VmSettings {
     VmSettings { checks: None, ..terms.settings.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hypervisor_cannot_have_programs_started_here() {
+        let own: VmSettings = serde_json::from_value(serde_json::json!({ "checks": {
+            "both": { "exec": ["true"], "from": ["laptop", "vm"] },
+            "evil": { "exec": ["sh", "-c", "true"], "from": ["laptop", "laptop"] },
+            "there": { "exec": ["true"] },
+            "web": { "http": "http://10.1.0.2/", "from": ["laptop"] },
+        } }))
+        .unwrap();
+        let checks = nothing_to_start_here(own).checks.unwrap();
+        assert_eq!(checks.keys().collect::<Vec<_>>(), ["both", "there", "web"]);
+        assert_eq!(checks["both"].from.as_deref(), Some(&[From::Vm][..]));
+        assert_eq!(checks["web"].from.as_deref(), Some(&[From::Laptop][..]));
+    }
 }

@@ -29,6 +29,8 @@ pub struct Wish {
     pub checks: Vec<Check>,
     /// What a new VM's `flake` file shall say.
     pub flake: Option<String>,
+    /// Why it is behind what the VM has, and refused.
+    pub behind: Option<String>,
 }
 
 /// What the user chose on the command line.
@@ -75,7 +77,7 @@ fn impossible(plan: &Plan, wishes: &[Wish], observed: &Observed) -> Vec<String> 
     let mut reasons = Vec::new();
     let facts = &observed.host;
     let moves = || plan.moves.iter().filter(|m| m.changes());
-    let bytes: u64 = moves().filter_map(|m| m.bytes_to_send).sum();
+    let bytes = moves().filter_map(|m| m.bytes_to_send).fold(0, u64::saturating_add);
     // Nix itself needs a little room beside the paths.
     if bytes > 0 && bytes.saturating_add(64 * MIB) > facts.store_free {
         let (need, free) = (bytes.div_ceil(MIB) + 64, facts.store_free / MIB);
@@ -85,7 +87,7 @@ fn impossible(plan: &Plan, wishes: &[Wish], observed: &Observed) -> Vec<String> 
         let free = facts.state_free / MIB;
         reasons.push(format!("/var/lib on {} has {free} MiB free, and 16 MiB are needed", facts.name));
     }
-    let growth: u64 = moves().map(|m| growth(m, wishes, observed)).sum();
+    let growth = moves().map(|m| growth(m, wishes, observed)).fold(0, u64::saturating_add);
     let available = facts.memory_available_kib / 1024;
     if growth > available {
         reasons.push(format!(
@@ -117,6 +119,9 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
     let found = observed.vms.get(&wish.vm);
     let mut notes = Vec::new();
     let how = match found {
+        None if observed.linked.contains(&wish.vm) => How::Refuse(
+            "its directory on the hypervisor is a link to elsewhere, and deployvm follows none".to_owned(),
+        ),
         None => {
             notes.push(
                 "the hypervisor will not start it at boot unless its own configuration says so".to_owned(),
@@ -125,7 +130,13 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
         }
         Some(found) => match refusal(wish, found, observed) {
             Some(reason) => How::Refuse(reason),
-            None => change(&wish.runner, found, choices, &mut notes),
+            None => {
+                let how = change(&wish.runner, found, choices, &mut notes);
+                if how != How::Keep && !found.autostart {
+                    notes.push("the hypervisor does not start it at boot".to_owned());
+                }
+                how
+            }
         },
     };
     let running = found.filter(|f| f.is_running());
@@ -152,6 +163,7 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
         adopt: adoptable(wish, found),
         notes,
         flake: wish.flake.clone(),
+        made_of: None,
         terms: wish.wanted.as_ref().map(|wanted| Terms::new(wanted, &wish.settings, &taps)),
     }
 }
@@ -171,7 +183,7 @@ fn refusal(wish: &Wish, found: &Found, observed: &Observed) -> Option<String> {
     if let Some(open) = observed.open.iter().find(|t| t.alive && t.vm == vm.as_str()) {
         return Some(format!("the switch {} is still under way", open.id));
     }
-    None
+    wish.behind.clone()
 }
 
 /// Restart happens exactly when what is booted differs from what is wanted.

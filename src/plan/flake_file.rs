@@ -1,8 +1,13 @@
-//! What a new VM's `flake` file says, so that `microvm -u` and `-l` work on it.
+//! What a new VM's `flake` file says, so that `microvm -u` and `-l` work on it. Everybody
+//! on the hypervisor may read it, so no password or token of a URL gets there.
+
+use crate::error::without_secrets;
 
 /// A git remote as the flake reference of the same repository, if a hypervisor could
 /// fetch it: not for paths on this machine, nor for anything that cannot be told.
 pub fn of_remote(remote: &str) -> Option<String> {
+    let remote = without_secrets(remote);
+    let remote = remote.as_str();
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._~+@=,:-".contains(&b);
     if remote.is_empty() || !remote.bytes().all(plain) {
         return None;
@@ -36,6 +41,8 @@ mod tests {
             ("https://example.org/me/infra.git", Some("git+https://example.org/me/infra.git")),
             ("ssh://git@example.org:22/infra", Some("git+ssh://git@example.org:22/infra")),
             ("git@example.org:me/infra.git", Some("git+ssh://git@example.org/me/infra.git")),
+            ("https://me:token@example.org/infra.git", Some("git+https://example.org/infra.git")),
+            ("https://token@example.org/infra.git", Some("git+https://example.org/infra.git")),
             ("root@hv:infra.git", Some("git+ssh://root@hv/~/infra.git")),
             ("root@hv:/srv/infra", Some("git+ssh://root@hv/srv/infra")),
             ("/srv/git/infra", None),

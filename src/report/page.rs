@@ -4,6 +4,8 @@
 use anstyle::{AnsiColor, Style};
 use console::{measure_text_width, truncate_str};
 
+use crate::error::drives;
+
 /// Holds two words together when a text is wrapped, such as a number and its unit.
 pub const NO_BREAK: char = '\u{a0}';
 
@@ -123,7 +125,7 @@ pub fn columns(text: &str) -> usize {
 pub fn harmless(text: &str) -> String {
     let text = console::strip_ansi_codes(text);
     let blank = |c: char| if matches!(c, '\t' | '\n') { ' ' } else { c };
-    text.chars().map(blank).filter(|c| !c.is_control()).collect()
+    text.chars().map(blank).filter(|c| !drives(*c)).collect()
 }
 
 /// Words, where a text within backticks is one word.

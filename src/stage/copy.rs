@@ -1,6 +1,8 @@
 //! Sends closures to the hypervisor: holds them there by pending roots first, so that
 //! no garbage collection takes them, then `nix copy` over the open connection.
 
+mod admit;
+
 use std::collections::BTreeSet;
 
 use super::Copied;
@@ -12,13 +14,16 @@ use crate::model::name::TransactionId;
 use crate::model::plan::Move;
 use crate::model::store_path::StorePath;
 use crate::tool::nix;
-pub use crate::tool::nix::PassThrough;
+pub use crate::tool::nix::{PassThrough, sign::SigningKey};
+pub use admit::admit;
+use admit::is_trusted;
 
 /// Sends what the moves need, all in one `nix copy`; nothing for the runners that are
 /// `there` and held already.
 ///
 /// # Errors
-/// 12 when the hypervisor cannot hold the paths, 20 when copying failed.
+/// 10 when they cannot be signed, 12 when the hypervisor cannot hold the paths, 20 when
+/// copying failed.
 pub async fn copy(
     host: &Host,
     push: &TransactionId,
@@ -32,10 +37,16 @@ pub async fn copy(
     paths.sort();
     paths.dedup();
     if !paths.is_empty() {
+        if let Some(key) = &pass.sign_key {
+            let output = process::run(&nix::sign::sign(key, pass, &paths)).await?;
+            if !output.ok() {
+                return Err(nix::errors::explain(&output).failure("cannot sign the closures"));
+            }
+        }
         hold(host, push, &paths).await?;
         if let Some((url, ssh_options)) = host.store() {
             events.send(Event::Phase { name: "copy", total: None });
-            let argv = nix::copy::copy(&url, &ssh_options, false, pass, &paths);
+            let argv = nix::copy::copy(&url, &ssh_options, is_trusted(host), pass, &paths);
             send(&argv, "cannot copy to the hypervisor", events).await?;
         }
     }
@@ -54,7 +65,7 @@ pub async fn send_derivations(
 ) -> Result<()> {
     let Some((url, ssh_options)) = host.store() else { return Ok(()) };
     events.send(Event::Phase { name: "send", total: None });
-    let argv = nix::copy::copy_derivations(&url, &ssh_options, pass, derivations);
+    let argv = nix::copy::copy_derivations(&url, &ssh_options, is_trusted(host), pass, derivations);
     send(&argv, "cannot send derivations to the hypervisor", events).await
 }
 
@@ -67,11 +78,24 @@ pub fn already_there(moves: Vec<Move>) -> Vec<Copied> {
 /// Holds paths on the hypervisor, whether they are there already or will be.
 ///
 /// # Errors
-/// 12 when it cannot.
+/// 11 when nothing could be copied there, 12 when it cannot hold them.
 pub async fn hold(host: &Host, push: &TransactionId, paths: &[StorePath]) -> Result<()> {
     let mut args = vec![push.to_string()];
     args.extend(paths.iter().map(ToString::to_string));
     let reply = host.script(script::PEND, &args).await?;
+    if host.store().is_some() && !reply.noise.is_empty() {
+        // `nix copy` would take it for the answer of the Nix there.
+        unpend(host, push).await?;
+        return Err(Failure::new(
+            Aftermath::Unreachable,
+            "the hypervisor's login shell prints something before every command, and Nix cannot copy through that",
+        )
+        .output(&reply.noise)
+        .help(format!(
+            "make its rc file silent where nobody logs in by hand: this must print nothing: {}",
+            host.by_hand("true")
+        )));
+    }
     if reply.code != 0 {
         return Err(Failure::new(
             Aftermath::Refused,
@@ -87,7 +111,18 @@ pub async fn hold(host: &Host, push: &TransactionId, paths: &[StorePath]) -> Res
 /// # Errors
 /// Exit 11 when the hypervisor cannot be asked.
 pub async fn unpend(host: &Host, push: &TransactionId) -> Result<()> {
-    host.script(script::UNPEND, &[push.to_string()]).await.map(|_| ())
+    settle(host, Some(push), &[]).await
+}
+
+/// The same at the end of a command, together with the switches whose ends its user has
+/// heard of.
+///
+/// # Errors
+/// Exit 11 when the hypervisor cannot be asked.
+pub async fn settle(host: &Host, push: Option<&TransactionId>, heard: &[String]) -> Result<()> {
+    let mut args = vec![push.map(ToString::to_string).unwrap_or_default()];
+    args.extend_from_slice(heard);
+    host.script(script::UNPEND, &args).await.map(|_| ())
 }
 
 async fn send(argv: &Argv, doing: &str, events: &Events) -> Result<()> {

@@ -24,7 +24,7 @@ use crate::model::inventory::{FlakeFacts, Inventory, Wanted};
 use crate::model::name::{VmName, Word};
 use crate::model::settings::DeployvmOutput;
 use crate::tool::nix::metadata::Metadata;
-use crate::tool::nix::{self, PassThrough, data, errors, eval, metadata};
+use crate::tool::nix::{PassThrough, data, errors, eval, metadata, version};
 
 /// What to evaluate.
 #[derive(Debug, Clone, Default)]
@@ -82,9 +82,16 @@ pub async fn evaluate(request: &EvalRequest, events: &Events) -> Result<Inventor
 /// `None` when the flake was changed meanwhile: some VMs may be of the old, some of
 /// the new content.
 async fn attempt(request: &EvalRequest, events: &Events) -> Result<Option<Inventory>> {
-    let pass = PassThrough { overrides: request.overrides.clone(), options: request.options.clone() };
+    let pass = PassThrough {
+        overrides: request.overrides.clone(),
+        options: request.options.clone(),
+        ..PassThrough::default()
+    };
     let flake = Flake { reference: &request.flake, pass: &pass };
-    let (locked, version) = tokio::try_join!(flake.metadata(), nix_version())?;
+    let (locked, version) = tokio::join!(flake.metadata(), nix_version());
+    // First, because it is why the other one fails.
+    let version = version?;
+    let locked = locked?;
     let facts = facts(&request.flake, &locked, &pass);
     let remember = match &request.cache_dir {
         Some(dir) => key::key(&locked, &facts.fingerprint, &pass, &version).map(|key| (dir, key)),
@@ -135,7 +142,11 @@ async fn attempt(request: &EvalRequest, events: &Events) -> Result<Option<Invent
 /// # Errors
 /// When the flake itself cannot be evaluated.
 pub async fn names(request: &EvalRequest) -> Result<Vec<String>> {
-    let pass = PassThrough { overrides: request.overrides.clone(), options: request.options.clone() };
+    let pass = PassThrough {
+        overrides: request.overrides.clone(),
+        options: request.options.clone(),
+        ..PassThrough::default()
+    };
     Flake { reference: &request.flake, pass: &pass }.names().await
 }
 
@@ -187,8 +198,10 @@ impl Flake<'_> {
             }
             return Err(failure);
         }
-        let value = serde_json::from_slice(&output.stdout)
-            .map_err(|e| Failure::bug(format!("nix eval printed no JSON for the output `deployvm`: {e}")))?;
+        let value = serde_json::from_slice(&output.stdout).map_err(|e| {
+            Failure::usage(format!("the flake's output `deployvm` cannot be read as data: {e}"))
+                .help("it is a set of `hypervisors` and `vms`, a few levels deep")
+        })?;
         let typed = data::typed(value, "deployvm");
         typed.map(Some).map_err(|why| {
             Failure::usage(format!("in the flake's outputs, {why}"))
@@ -210,7 +223,12 @@ async fn start(argv: &Argv) -> Result<Output> {
 }
 
 async fn nix_version() -> Result<String> {
-    Ok(nix::parse_version(&start(&nix::version()).await?.text()))
+    let version = version::parse(&start(&version::ask()).await?.text());
+    if version::too_old(&version) {
+        let message = format!("this machine has Nix {version}, which is too old");
+        return Err(Failure::new(Aftermath::NotBuilt, message).help(format!("{} here", version::NEEDED)));
+    }
+    Ok(version)
 }
 
 fn facts(reference: &str, locked: &Metadata, pass: &PassThrough) -> FlakeFacts {

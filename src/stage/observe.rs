@@ -1,31 +1,45 @@
-//! Looks at a hypervisor: everything that a plan needs, in one remote call.
+//! Looks at a hypervisor: everything that a plan needs, in one remote call. A login that
+//! is not root has to become it first ([`rise`]): before anything else, so that nothing
+//! was touched when it may not.
+
+mod rise;
 
 use std::collections::BTreeMap;
 
-use crate::error::{Aftermath, Failure, Result};
+use crate::error::{Aftermath, Failure, Result, last_lines};
 use crate::host::{Host, script};
 use crate::model::closure::Closure;
+use crate::model::login::Elevate;
 use crate::model::name::VmName;
 use crate::model::observed::Observed;
 use crate::model::store_path::StorePath;
 use crate::tool::microvm::STATE_DIR;
 use crate::tool::nix::closure::parse_listing;
-use crate::tool::{events, observation};
+use crate::tool::nix::version;
+use crate::tool::{events, login, observation};
 
 /// How much of the ledger's end one look brings along, in bytes.
 const LEDGER_BYTES: u32 = 1 << 20;
 
 /// Looks. For each VM given with the runner that is wanted, the closure of what it has
-/// comes along when it differs.
+/// comes along when it differs. `elevate` says how to become root, if that is needed.
 ///
 /// # Errors
-/// Exit 11 when the hypervisor cannot be asked, or lacks what a deployment needs.
-pub async fn observe(host: &Host, wanted: &[(VmName, StorePath)]) -> Result<Observed> {
+/// Exit 11 when the hypervisor cannot be asked, does not let us be root, or lacks what a
+/// deployment needs.
+pub async fn observe(
+    host: &Host,
+    elevate: Option<Elevate>,
+    wanted: &[(VmName, StorePath)],
+) -> Result<Observed> {
     let mut args = vec![STATE_DIR.to_owned(), LEDGER_BYTES.to_string()];
     for (vm, runner) in wanted {
         args.extend([vm.to_string(), runner.to_string()]);
     }
-    let reply = host.script(script::OBSERVE, &args).await?;
+    let mut reply = host.script(script::OBSERVE, &args).await?;
+    if let Some(login) = login::parse(&reply.fields) {
+        reply = rise::rise(host, login, elevate, &args).await?;
+    }
     let observed = observation::parse(&reply.fields);
     let facts = &observed.host;
     if facts.nix.is_none() {
@@ -34,14 +48,15 @@ pub async fn observe(host: &Host, wanted: &[(VmName, StorePath)]) -> Result<Obse
              an error such as `nix-daemon: command not found` has the same cause",
         ));
     }
-    if !facts.root {
-        return Err(Failure::new(Aftermath::Unreachable, format!("not root on {}", facts.name))
-            .help("deployvm needs root on the hypervisor for now: use -H root@HOST"));
-    }
     if facts.systemd < 252 {
         let found = facts.systemd;
         return Err(Failure::new(Aftermath::Unreachable, format!("{} has systemd {found}", facts.name))
             .help("deployvm needs systemd 252 or later there"));
+    }
+    let nix = version::parse(facts.nix.as_deref().unwrap_or_default());
+    if version::too_old(&nix) {
+        let message = format!("{} has Nix {nix}, which is too old", facts.name);
+        return Err(Failure::new(Aftermath::Unreachable, message).help(format!("{} there", version::NEEDED)));
     }
     if !facts.missing.is_empty() {
         let missing = facts.missing.join(", ");
@@ -96,4 +111,16 @@ pub async fn close_open(host: &Host) -> Result<Vec<(String, Option<events::Recor
             _ => None,
         })
         .collect())
+}
+
+/// Those of the VMs that somebody works on, each with who that is.
+///
+/// # Errors
+/// Exit 11 when the hypervisor cannot be asked.
+pub async fn holders(host: &Host, vms: &[VmName]) -> Result<Vec<(VmName, String)>> {
+    let args: Vec<String> = vms.iter().map(ToString::to_string).collect();
+    let reply = host.script(script::LOCKS, &args).await?;
+    let holder = |text: &String| last_lines(text, 1).concat();
+    let all = vms.iter().cloned().zip(reply.fields.iter().map(holder));
+    Ok(all.filter(|(_, holder)| !holder.is_empty()).collect())
 }

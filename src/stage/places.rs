@@ -30,7 +30,8 @@ pub async fn look(host: &Host, moves: &mut [&mut Move], guests: Guests) -> Resul
     find_vsock(host, moves).await?;
     let moves: Vec<&Move> = moves.iter().map(|movement| &**movement).collect();
     let there = at(From::Hypervisor, host, &moves);
-    let here = at(From::Laptop, &Host::Local, &moves);
+    let laptop = Host::local();
+    let here = at(From::Laptop, &laptop, &moves);
     let inside = async {
         let mut inside = JoinSet::new();
         for movement in &moves {

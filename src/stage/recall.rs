@@ -6,6 +6,7 @@ use crate::host::{Host, script};
 use crate::model::name::VmName;
 use crate::model::store_path::StorePath;
 use crate::model::terms::Terms;
+use crate::tool::nix::eval::is_device;
 
 /// What is known of one generation without its flake.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,9 +43,4 @@ pub async fn recall(host: &Host, wanted: &[(VmName, u64, StorePath)]) -> Result<
         _ => Recalled::default(),
     });
     Ok(recalled.collect())
-}
-
-/// Whether a text can be the name of a network device, and nothing else.
-fn is_device(text: &str) -> bool {
-    text.len() <= 15 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
 }

@@ -82,7 +82,12 @@ pub struct Recorded {
 pub fn parse_outcome(text: &str) -> Option<Recorded> {
     let mut lines = text.lines();
     let result = lines.next().filter(|w| is_word(w))?.to_owned();
-    let exit = lines.next()?.parse().ok()?;
+    let exit: u8 = lines.next()?.parse().ok()?;
+    // What failed cannot end in 0, nor what succeeded in anything else.
+    let good = matches!(result.as_str(), "deployed" | "staged" | "unchanged" | "done");
+    if good != (exit == 0) || !matches!(exit, 0 | 12 | 20 | 30 | 31 | 32 | 40) {
+        return None;
+    }
     let generation = lines.next().and_then(|n| n.parse().ok());
     let decided = lines.next().unwrap_or_default();
     let (verdict, reason) = decided.split_once('.').unwrap_or((decided, ""));
@@ -122,6 +127,9 @@ mod tests {
         assert_eq!((outcome.exit, outcome.generation, outcome.reason.as_str()), (31, None, "check-failed"));
         assert_eq!((outcome.downtime, outcome.shutdown.as_deref()), (Some(1800), Some("clean")));
         assert_eq!(parse_outcome(""), None);
+        for liar in ["failed\n0\n", "deployed\n40\n", "failed\n255\n", "failed\n130\n", "$(x)\n40\n"] {
+            assert_eq!(parse_outcome(liar), None, "{liar:?}");
+        }
     }
 
     proptest! {

@@ -1,6 +1,8 @@
 //! Other programs' vocabulary: builds an argv, parses output. Starts nothing.
 
+pub mod elevate;
 pub mod events;
+pub mod login;
 pub mod microvm;
 pub mod nix;
 pub mod observation;

@@ -7,13 +7,21 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use crate::error::last_lines;
 use crate::model::ledger::Entry;
 use crate::model::name::VmName;
-use crate::model::observed::{Found, HostFacts, Mode, Observed, OpenTransaction, Unit};
+use crate::model::observed::{Found, HostFacts, Mode, Observed, OpenTransaction, Unheard, Unit};
 use crate::model::store_path::StorePath;
+use crate::tool::events::parse_outcome;
 use crate::tool::nix::closure::parse_listing;
 use crate::tool::systemd::parse_units;
 
 /// What belongs to one VM, as text.
 type Values = Vec<(String, String)>;
+
+/// What the fields are about that come now.
+enum Of {
+    Host,
+    Vm,
+    Nobody,
+}
 
 /// Parses the fields of one look. What makes no sense is left out; a VM that is
 /// missing here is one whose state cannot be told.
@@ -22,18 +30,24 @@ pub fn parse(fields: &[String]) -> Observed {
     let mut vms: Vec<(VmName, Values)> = Vec::new();
     let mut observed = Observed::default();
     let mut fields = fields.iter();
-    let mut in_vm = false;
+    let mut of = Of::Host;
     while let (Some(key), Some(value)) = (fields.next(), fields.next()) {
         match key.as_str() {
-            "vm" => {
-                if let Ok(name) = value.parse() {
+            "vm" => match value.parse() {
+                Ok(name) => {
                     vms.push((name, Vec::new()));
-                    in_vm = true;
+                    of = Of::Vm;
                 }
-            }
+                // What follows is about nobody that we know: not about the one before.
+                Err(_) => {
+                    observed.odd_names.push(value.clone());
+                    of = Of::Nobody;
+                }
+            },
             "odd" => observed.odd_names.push(value.clone()),
-            "invalid" | "transaction" | "ledger" => {
-                in_vm = false;
+            "linked" => observed.linked.extend(value.parse::<VmName>().ok()),
+            "invalid" | "transaction" | "ended" | "ledger" => {
+                of = Of::Host;
                 host.push((key.clone(), value.clone()));
             }
             "closure" => {
@@ -43,9 +57,10 @@ pub fn parse(fields: &[String]) -> Observed {
                     observed.closures.insert(path, closure);
                 }
             }
-            _ => match vms.last_mut().filter(|_| in_vm) {
-                Some((_, values)) => values.push((key.clone(), value.clone())),
-                None => host.push((key.clone(), value.clone())),
+            _ => match (&of, vms.last_mut()) {
+                (Of::Vm, Some((_, values))) => values.push((key.clone(), value.clone())),
+                (Of::Nobody, _) => {}
+                _ => host.push((key.clone(), value.clone())),
             },
         }
     }
@@ -55,6 +70,8 @@ pub fn parse(fields: &[String]) -> Observed {
     let invalid: Vec<&str> = get(&host, "invalid").lines().collect();
     let autostart: Vec<&str> = get(&host, "autostart").split_whitespace().collect();
     observed.open = all(&host, "transaction").filter_map(open_transaction).collect();
+    observed.unheard = all(&host, "ended").filter_map(unheard).collect();
+    observed.unheard.sort_by(|a, b| a.id.cmp(&b.id));
     observed.ledger = parse_ledger(get(&host, "ledger"));
     for (name, values) in vms {
         let unit = units.get(&name).cloned().unwrap_or_default();
@@ -110,7 +127,6 @@ fn host_facts(host: &Values) -> HostFacts {
             .nth(1)
             .and_then(|v| v.parse().ok())
             .unwrap_or_default(),
-        root: get(host, "uid") == "0",
         store_free: kib("store_free").saturating_mul(1024),
         state_free: kib("state_free").saturating_mul(1024),
         memory_available_kib: kib("memory"),
@@ -125,6 +141,16 @@ fn open_transaction(line: &str) -> Option<OpenTransaction> {
     let id = words.next()?.to_owned();
     let alive = words.next()? == "yes";
     Some(OpenTransaction { id, alive, vm: words.next()?.to_owned() })
+}
+
+fn unheard(text: &str) -> Option<Unheard> {
+    let mut parts = text.splitn(4, '\n');
+    let mut part = || parts.next().map(str::to_owned);
+    let (id, vm, holder) = (part()?, part()?.parse::<VmName>().ok()?.to_string(), part()?);
+    let recorded = parse_outcome(&part()?)?;
+    let reason = if recorded.exit == 0 { String::new() } else { recorded.reason };
+    let holder = last_lines(&holder, 1).concat();
+    Some(Unheard { id, vm, holder, result: recorded.result, exit: recorded.exit, reason })
 }
 
 fn found(values: &Values, unit: Unit, autostart: bool, invalid: &[&str]) -> Found {

@@ -76,9 +76,71 @@ fn a_record_counts_only_while_everything_matches() {
     assert_eq!(running(&format!("{NEW} 42 xyz 777")).as_str(), OLD);
 }
 
+#[test]
+fn what_is_said_of_an_impossible_name_is_not_believed_of_its_neighbour() {
+    let long = "x".repeat(65);
+    for odd in ["vm1-2-link", "-x", long.as_str()] {
+        let generation = format!("9 90 {NEW}");
+        let observed = parse(&fields(&[
+            ("vm", "vm1"),
+            ("current", OLD),
+            ("vm", odd),
+            ("locked", "nobody"),
+            ("pin", "9"),
+            ("generation", &generation),
+            ("linked", "vm2"),
+            ("linked", "a b"),
+            ("invalid", ""),
+            ("host", "hv"),
+        ]));
+        let vm1 = &observed.vms[&"vm1".parse().unwrap()];
+        assert_eq!((&vm1.locked, vm1.pins.len(), vm1.generations.len()), (&None, 0, 0), "{odd}");
+        assert_eq!((observed.odd_names, observed.host.name.as_str()), (vec![odd.to_owned()], "hv"));
+        assert_eq!(observed.linked.len(), 1);
+    }
+}
+
+#[test]
+fn bombs_in_the_ledger_are_lines_without_sense() {
+    let deep = format!(r#"{{"id":"a","vm":"vm1","x":{}}}"#, "[".repeat(500_000));
+    let nested = format!(r#"{{"id":"a","vm":"vm1","x":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+    let digits = format!(r#"{{"id":"a","vm":"vm1","generation":{}}}"#, "9".repeat(1000));
+    let exponent = r#"{"id":"a","vm":"vm1","durations":{"total":1e999999999}}"#.to_owned();
+    let console = format!(r#"{{"id":"a","vm":"vm1","console_base64":"{}"}}"#, "QUFB".repeat(100_000));
+    let good = r#"{"id":"b","vm":"vm1","result":"deployed"}"#.to_owned();
+    let entries = parse_ledger(&[deep, nested, digits, exponent, console, good].join("\n"));
+    // What nobody reads may be as deep as it likes.
+    assert_eq!(entries.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["a", "a", "b"]);
+    assert!(entries[1].console[0].len() <= 400);
+}
+
 proptest! {
     #[test]
     fn never_panics(fields in proptest::collection::vec("(vm|current|cmdline|closure|generation|\\PC{0,30})", 0..20)) {
         let _ = parse(&fields);
     }
+}
+
+#[test]
+fn ends_that_nobody_has_heard_of() {
+    let outcome = "rolled-back\n30\n\nundo.no-verdict\n1800\nclean\n";
+    let observed = parse(&fields(&[
+        ("transaction", "id3 yes vm1"),
+        ("ended", &format!("id2\nvm2\nme@laptop since 2026: push vm2\n{outcome}")),
+        ("ended", "id1\nvm2\n\ndeployed\n0\n4\ncommit.laptop\n\n\n"),
+        // Never begun, torn, and nothing at all.
+        ("ended", &format!("id4\n\n\n{outcome}")),
+        ("ended", "id5\nvm2\nme"),
+        ("ended", ""),
+    ]));
+    let said: Vec<String> = observed
+        .unheard
+        .iter()
+        .map(|u| format!("{} {} {:?} {} {} {:?}", u.id, u.vm, u.holder, u.result, u.exit, u.reason))
+        .collect();
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    id1 vm2 "" deployed 0 ""
+    id2 vm2 "me@laptop since 2026: push vm2" rolled-back 30 "no-verdict"
+    "#);
+    assert_eq!(observed.open.len(), 1);
 }

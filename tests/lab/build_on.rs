@@ -8,7 +8,7 @@ const THERE: [&str; 2] = ["--build-on", "hypervisor"];
 
 impl Lab {
     /// Whether the laptop's store has this path.
-    fn has_here(&self, path: &str) -> bool {
+    pub fn has_here(&self, path: &str) -> bool {
         self.laptop(&["nix-store", "--check-validity", path]).code == 0
     }
 
@@ -18,7 +18,7 @@ impl Lab {
     }
 
     /// Whether the hypervisor's store says that it was built there.
-    fn was_built_there(&self, path: &str) -> bool {
+    pub fn was_built_there(&self, path: &str) -> bool {
         let said = self.hv(&format!("nix --extra-experimental-features nix-command path-info --json {path}"));
         said.expect(0).stdout.contains(r#""ultimate":true"#)
     }
@@ -33,7 +33,7 @@ impl Lab {
 
     /// Puts a line into the script that builds the `app` of every VM whose version is
     /// `slow`.
-    fn slow_app(&self, script: &str) {
+    pub fn slow_app(&self, script: &str) {
         let file = self.flake().join("vm.nix");
         let text = std::fs::read_to_string(&file).unwrap();
         let mark = "printf %s \"$program\"";

@@ -10,18 +10,27 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests, too")]
 
 mod back;
+mod behind;
 mod build_on;
 mod checks;
 mod choices;
 mod connection;
+mod deploy_user;
 mod failing;
 mod faults;
 mod first;
 mod harness;
+mod hostile;
 mod hypervisor;
 mod interrupted;
+mod moved;
 mod neighbours;
+mod nixes;
+mod owners;
+mod queue;
 mod reboot;
 mod refused;
+mod retention;
 mod running;
+mod secrets;
 mod verbs;

@@ -2,6 +2,7 @@
 //! It exists beside the types in `model::settings` so that an error can name the
 //! key, the layer and the nearest known key; a test holds the two together.
 
+use crate::error::without_secrets;
 use crate::model::address::Address;
 use crate::model::name::{VmName, Word};
 
@@ -57,8 +58,12 @@ pub(super) static OUTPUT: Shape =
 /// One VM.
 pub(super) static VM: Shape = Table(VM_KEYS);
 
-static HYPERVISOR: Shape =
-    Table(&[("address", Text(address)), ("configuration", Text(line)), ("flake", Text(line))]);
+static HYPERVISOR: Shape = Table(&[
+    ("address", Text(address)),
+    ("configuration", Text(line)),
+    ("elevate", Choice(&["sudo", "run0", "doas", "none"])),
+    ("flake", Text(open_line)),
+]);
 
 const VM_KEYS: &[(&str, Shape)] = &[
     ("address", Text(host)),
@@ -153,7 +158,7 @@ fn address(text: &str) -> Verdict {
 
 fn host(text: &str) -> Verdict {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b".:-_".contains(&b);
-    if text.is_empty() || text.starts_with('-') || !text.bytes().all(allowed) {
+    if text.is_empty() || text.len() > 255 || text.starts_with('-') || !text.bytes().all(allowed) {
         let help = "write it without brackets and without a prefix length, such as 10.0.0.2";
         return Err(("not an IP address or host name".to_owned(), help));
     }
@@ -162,10 +167,19 @@ fn host(text: &str) -> Verdict {
 
 fn user(text: &str) -> Verdict {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-    if text.is_empty() || text.starts_with(['-', '.']) || !text.bytes().all(allowed) {
-        return Err(("not a user name".to_owned(), "use ASCII letters, digits, '-', '_' and '.'"));
+    if text.is_empty() || text.len() > 64 || text.starts_with(['-', '.']) || !text.bytes().all(allowed) {
+        return Err(("not a user name".to_owned(), "use at most 64 ASCII letters, digits, '-', '_' and '.'"));
     }
     Ok(())
+}
+
+/// The same without a password or token in a URL: it is written where others read it.
+fn open_line(text: &str) -> Verdict {
+    if without_secrets(text) != text {
+        let help = "leave it out of the URL; for the hypervisor's own Nix it belongs into netrc-file or access-tokens there";
+        return Err(("with a password or token in it".to_owned(), help));
+    }
+    line(text)
 }
 
 /// One line of text that is not empty.

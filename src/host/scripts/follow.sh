@@ -1,7 +1,8 @@
 # follow.sh (behind begin.sh, or alone as: follow.sh ID): prints a transaction's events
 # as they come, until it has an outcome.
-# stdout: events, one a line; a line with a dot; then fields: outcome, console (at most
-#         30 lines), results of the hypervisor's checks (JSON objects, one a field)
+# stdout: events, and `beat` now and then, one a line; a line with a dot; then fields:
+#         outcome, console (at most 30 lines), results of the hypervisor's checks (JSON
+#         objects, one a field)
 # exit code field: 0, or 66 when there is no such transaction
 if [ -z "${id:-}" ]; then id=$1; fi
 dir=/var/lib/deployvm/transactions/$id
@@ -19,6 +20,8 @@ while :; do
     [ -z "$last" ] || break
     # Nobody works on it, not even its guard, as after a reboot: it is ended here.
     rounds=$((rounds + 1))
+    # Whoever follows does not believe in a silence of a minute and a half.
+    if [ $((rounds % 200)) = 0 ]; then echo beat; fi
     if [ $((rounds % 40)) = 0 ]; then
         if [ -f "$dir/transaction.sh" ] && flock -n "$dir/alive" true 2>/dev/null; then idle=$((idle + 1)); else idle=0; fi
         if [ $idle -ge 5 ]; then

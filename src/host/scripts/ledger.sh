@@ -1,22 +1,23 @@
 # ledger.sh BYTES [VM]...: the end of the ledger, at most BYTES of it; with names, only
-# the lines about these VMs.
-# stdout: two fields: how many bytes of such lines there are, and their end. The first
-#         line of it may be torn.
+# the lines about these VMs, looked for in its last 64 MiB.
+# stdout: two fields: how many bytes of such lines there are (those of the whole ledger
+#         where not all of it was looked at), and their end. The first line of it may be
+#         torn.
 # exit code field: 0
 most=$1
 shift
-file=/var/lib/deployvm/ledger.jsonl
-lines() {
-    if [ ! -e "$file" ]; then return; fi
-    if [ -z "$names" ]; then tail -c "$1" -- "$file"; else grep -F -e "$names" -- "$file" | tail -c "$1"; fi
-}
+file=/var/lib/deployvm/ledger.jsonl window=67108864
 # Head writes this pair exactly so; a name has no character that JSON escapes.
 names=$(for vm; do printf '"vm":"%s"\n' "$vm"; done)
+all=$(stat -c %s -- "$file" 2>/dev/null) || all=0
+# about: the lines that are asked for.
+about() { tail -c $window -- "$file" 2>/dev/null | grep -a -F -e "$names"; }
 if [ -z "$names" ]; then
-    field "$(stat -c %s -- "$file" 2>/dev/null || echo 0)"
+    field "$all"
+    tail -c "$most" -- "$file" 2>/dev/null | tr -d '\000'
 else
-    field "$(grep -F -e "$names" -- "$file" 2>/dev/null | wc -c)"
+    if [ "$all" -gt $window ]; then field "$all"; else field "$(about | wc -c)"; fi
+    about | tail -c "$most" | tr -d '\000'
 fi
-lines "$most" | tr -d '\000'
 printf '\000'
 finish 0

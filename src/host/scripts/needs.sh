@@ -10,7 +10,7 @@ lacks() {
     tcp) have bash || have curl || echo curl ;;
     ping) have ping || echo ping ;;
     dns) have getent || have dscacheutil || echo getent ;;
-    exec) have "$2" || echo "$2" ;;
+    exec) have "$2" || printf '%s\n' "$2" ;;
     esac
 }
 while [ $# -ge 2 ]; do

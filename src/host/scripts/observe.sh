@@ -1,16 +1,41 @@
 # observe.sh STATE_DIR LEDGER_BYTES [VM RUNNER]...: everything that a plan needs to
 # know about the hypervisor, in one look. For each VM named with the runner that is
 # wanted, the closure of what it runs (or has staged) is listed when it differs.
+# A login that is not root is only told who it is, what could make it root, and what
+# Nix takes from it.
 # stdout: fields, key and value in turn; those after `vm` belong to that VM
 # exit code field: 0
 state=$1 ledger_bytes=$2
 shift 2
 base=/var/lib/deployvm
 pair() { field "$1"; field "$2"; }
+# Below the state directory, whoever VMs run as may have put anything: links are read but
+# never followed, and only what is plainly in the store is looked into.
+in_store() {
+    case ${1#/nix/store/} in "$1" | '' | .* | *[!-+._?=0-9a-zA-Z]*) return 1 ;; esac
+}
+# start_of FILE: at most 64 KiB, and not for ever: it may be a link to a pipe.
+start_of() { timeout 5 head -c 65536 -- "$1" 2>/dev/null; }
 
 pair host "$(uname -n)"
-pair machine "$(uname -m)"
 pair uid "$(id -u)"
+if [ "$(id -u)" != 0 ]; then
+    pair user "$(id -un)"
+    pair groups "$(id -Gn)"
+    for program in sudo doas run0; do
+        if command -v "$program" >/dev/null 2>&1; then pair tool "$program"; fi
+    done
+    pair xargs "$(command -v xargs)"
+    if [ -x /run/current-system/sw/bin/deployvm-entry ]; then pair entry yes; fi
+    if [ -e /etc/NIXOS ]; then pair nixos yes; fi
+    nix() { command nix --extra-experimental-features nix-command "$@"; }
+    # Nix 2.8 does not say whether it trusts us; then the settings must do.
+    pair trusted "$( (nix store info || nix store ping) 2>&1 | sed -n 's/^Trusted: *//p')"
+    pair settings "$( (nix config show || nix show-config) 2>/dev/null |
+        grep -E '^(require-sigs|trusted-(users|public-keys)) =')"
+    finish 0
+fi
+pair machine "$(uname -m)"
 pair nix "$(nix --version 2>/dev/null)"
 pair systemd "$(systemctl --version 2>/dev/null | head -n 1)"
 pair store_free "$(df -P -k /nix/store 2>/dev/null | awk 'NR == 2 { print $4 }')"
@@ -35,6 +60,7 @@ units='' installs=''
 for dir in "$state"/*/; do
     dir=${dir%/} vm=${dir##*/}
     case $vm in '' | '*' | [!0-9a-zA-Z]* | *[!-0-9a-zA-Z._]*) continue ;; esac
+    if [ -L "$dir" ] || ! { [ -L "$dir/current" ] || [ -L "$dir/booted" ]; }; then continue; fi
     units="$units microvm@$vm.service" installs="$installs install-microvm-$vm.service"
 done
 paths=
@@ -57,20 +83,28 @@ owner() {
     else echo host-owned; fi
 }
 
+odd=0
 for dir in "$state"/*/; do
     dir=${dir%/} vm=${dir##*/}
     case $vm in
     '' | '*') continue ;;
-    [!0-9a-zA-Z]* | *[!-0-9a-zA-Z._]*) pair odd "$vm"; continue ;;
+    [!0-9a-zA-Z]* | *[!-0-9a-zA-Z._]*)
+        odd=$((odd + 1))
+        if [ $odd -le 20 ]; then pair odd "$vm"; fi
+        continue
+        ;;
     esac
+    if [ -L "$dir" ]; then pair linked "$vm"; continue; fi
     # The directory stays when a first deployment was undone and a volume remains.
     [ -L "$dir/current" ] || [ -L "$dir/booted" ] || continue
     pair vm "$vm"
     current=$(readlink -- "$dir/current") booted=$(readlink -- "$dir/booted")
     pair current "$current"
     pair booted "$booted"
-    paths="$paths $current $booted"
-    if [ -f "$dir/flake" ]; then pair flake "$(head -c 4096 -- "$dir/flake")"; fi
+    paths="$paths
+$current
+$booted"
+    if [ -f "$dir/flake" ] && [ ! -L "$dir/flake" ]; then pair flake "$(head -c 4096 -- "$dir/flake")"; fi
     pair mode "$(owner "$vm")"
     for link in "$base/profiles/$vm"-*-link; do
         [ -L "$link" ] || continue
@@ -80,7 +114,7 @@ for dir in "$state"/*/; do
     done
     pair profile "$(readlink -- "$base/profiles/$vm")"
     for pin in "$base/pins/$vm"/*; do if [ -e "$pin" ]; then pair pin "${pin##*/}"; fi; done
-    if [ -e "/run/deployvm/$vm.lock" ] && ! flock -n "/run/deployvm/$vm.lock" true 2>/dev/null; then
+    if [ -e "/run/deployvm/$vm.lock" ] && ! flock -s -n "/run/deployvm/$vm.lock" true 2>/dev/null; then
         pair locked "$(head -c 500 "/run/deployvm/$vm.holder" 2>/dev/null)"
     fi
     pid=$(systemctl show -p MainPID --value -- "microvm@$vm.service")
@@ -89,28 +123,38 @@ for dir in "$state"/*/; do
         pair process "$pid $ticks"
         pair cmdline "$(tr '\000' '\n' <"/proc/$pid/cmdline" | head -c 65536)"
         pair record "$(head -c 500 "$base/running/$vm" 2>/dev/null)"
-        case $current in /nix/store/*) pair run_current "$(head -c 65536 "$current/bin/microvm-run" 2>/dev/null)" ;; esac
-        case $booted in /nix/store/*) pair run_booted "$(head -c 65536 "$booted/bin/microvm-run" 2>/dev/null)" ;; esac
+        if in_store "$current"; then pair run_current "$(start_of "$current/bin/microvm-run")"; fi
+        if in_store "$booted"; then pair run_booted "$(start_of "$booted/bin/microvm-run")"; fi
     fi
 done
 
 invalid() {
-    # shellcheck disable=SC2046,SC2086 # store paths have no blanks; others are dropped here
-    set -- $(printf '%s\n' $paths | grep -E '^/nix/store/[0-9a-z]{32}-[-+._?=0-9a-zA-Z]+$' | sort -u)
+    # shellcheck disable=SC2046 # store paths have neither blanks nor stars; others are dropped
+    set -- $(printf '%s\n' "$paths" | grep -E '^/nix/store/[0-9a-z]{32}-[-+._?=0-9a-zA-Z]+$' | sort -u)
     [ $# = 0 ] || nix-store --check-validity --print-invalid "$@" 2>/dev/null
 }
 pair invalid "$(invalid)"
 
+# ended DIR: a switch of whose end nobody has heard: its id, its VM, who began it, and
+# its outcome, a line each.
+ended() {
+    printf '%s\n%s\n%s\n' "${1##*/}" "$(cat "$1/p/vm" 2>/dev/null)" "$(head -n 1 "$1/p/holder" 2>/dev/null)"
+    cat "$1/outcome"
+}
 for dir in "$base"/transactions/*/; do
     dir=${dir%/}
-    if [ ! -d "$dir" ] || [ -e "$dir/outcome" ]; then continue; fi
-    if flock -n "$dir/alive" true 2>/dev/null; then alive=no; else alive=yes; fi
+    if [ ! -d "$dir" ]; then continue; fi
+    if [ -e "$dir/outcome" ]; then
+        if [ ! -e "$dir/heard" ]; then pair ended "$(ended "$dir")"; fi
+        continue
+    fi
+    if flock -s -n "$dir/alive" true 2>/dev/null; then alive=no; else alive=yes; fi
     pair transaction "${dir##*/} $alive $(cat "$dir/p/vm" 2>/dev/null)"
 done
 
 while [ $# -ge 2 ]; do
     there=$(readlink -- "$state/$1/booted") || there=$(readlink -- "$state/$1/current") || there=
-    if [ -n "$there" ] && [ "$there" != "$2" ]; then
+    if in_store "$there" && [ "$there" != "$2" ]; then
         field closure
         field "$there"
         field "$(nix --extra-experimental-features nix-command path-info -r -s "$there" 2>/dev/null)"

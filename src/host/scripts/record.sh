@@ -80,7 +80,9 @@ upstream_roots() {
 # write_flake: a new VM gets one; an existing file is never touched.
 write_flake() {
     [ -n "$(p flake)" ] && [ ! -e "$vmdir/flake" ] && [ ! -L "$vmdir/flake" ] || return 0
-    p flake >"$vmdir/.flake.$id" && chown -h microvm:kvm "$vmdir/.flake.$id" && mv -nT -- "$vmdir/.flake.$id" "$vmdir/flake"
+    # Never through a link that somebody put there.
+    rm -f -- "$vmdir/.flake.$id"
+    (set -C && p flake >"$vmdir/.flake.$id") && chown -h microvm:kvm "$vmdir/.flake.$id" && mv -nT -- "$vmdir/.flake.$id" "$vmdir/flake"
 }
 
 # remember_running: which runner the main process is; `status` believes it only
@@ -295,7 +297,7 @@ durations() {
 # ledger: this transaction's line, once.
 ledger() {
     # A line that a full disk tore off does not count.
-    if grep -q "^{\"id\":\"$id\",.*}\$" "$base/ledger.jsonl" 2>/dev/null; then return 0; fi
+    if tail -c 67108864 -- "$base/ledger.jsonl" 2>/dev/null | grep -q "^{\"id\":\"$id\",.*}\$"; then return 0; fi
     result=$(line outcome 1) number=$(line outcome 3)
     case $result in
     deployed | staged | unchanged | "done") why=null ;;

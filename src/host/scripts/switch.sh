@@ -8,6 +8,8 @@ run() {
     step locked
     here=$(readlink -- "$vmdir/current") || here=
     [ "$here" = "$(p expect)" ] || { refuse plan-outdated; exit 0; }
+    if [ -L "$vmdir" ]; then refuse directory-is-a-link; exit 0; fi
+    if [ "$how" != stage ] && ! can_be_booted; then refuse directory-not-writable; exit 0; fi
     nix-store --check-validity "$to" 2>/dev/null || { refuse closure-missing; exit 0; }
     record || { refuse state-not-writable; exit 0; }
     arm || { refuse no-guard; exit 0; }
@@ -84,6 +86,15 @@ record() {
     step recorded
 }
 
+# can_be_booted: whether the unit that writes `booted` may write where it does. Otherwise
+# the VM would be stopped, and neither runner could be started.
+can_be_booted() {
+    [ -d "$vmdir" ] || return 0
+    booter=$(systemctl show -p User --value -- "microvm-set-booted@$vm.service")
+    booters=$(systemctl show -p Group --value -- "microvm-set-booted@$vm.service")
+    [ -z "$booter" ] || setpriv --reuid="$booter" --regid="${booters:-kvm}" --init-groups -- test -w "$vmdir"
+}
+
 # set_limit TIMES: when whoever works on this counts as stuck, in our clock.
 set_limit() {
     limit=$(($(now) + $(milliseconds "$(kept stop_timeout)") * 2 + $(milliseconds "$(p boot)") * 2 + $(milliseconds "$(p checks)") * 2 + $(milliseconds "$(p verdict)") + $(milliseconds "$(p agree)") + 60000))
@@ -132,7 +143,8 @@ arm() {
 # install_directory: a VM that the hypervisor does not have gets its directory.
 install_directory() {
     [ -d "$vmdir" ] && return 0
-    mkdir -m 0775 -- "$vmdir" && chown -- microvm:kvm "$vmdir" && chmod 0775 -- "$vmdir"
+    # -h: whoever owns the state directory could put a link in its place meanwhile.
+    mkdir -m 0775 -- "$vmdir" && chown -h -- microvm:kvm "$vmdir"
 }
 
 # ask_guest: starts the booted runner's own shutdown program, as the unit would, but

@@ -12,6 +12,10 @@ use crate::model::store_path::StorePath;
 
 /// Lines of each build log that are kept for a failure.
 const MOST_LINES: usize = 30;
+/// Build logs of which that is kept, builds at a time, and complaints: whoever builds may
+/// be another machine, which can say what it likes.
+const MOST_LOGS: usize = 1000;
+const MOST_COMPLAINTS: usize = 100;
 
 /// Asks which of these are missing from the local store; rc 0 either way.
 pub fn missing<'a>(paths: impl IntoIterator<Item = &'a StorePath>, pass: &PassThrough) -> Argv {
@@ -66,15 +70,25 @@ impl Watch {
             Line::Start { id, kind: BUILD, fields, .. } => {
                 let path = fields.first()?.as_str()?.to_owned();
                 let derivation = short_name(&path);
-                self.running.insert(id, path);
+                if self.running.len() < MOST_LOGS {
+                    self.running.insert(id, path);
+                }
                 Some(Event::Building { derivation })
+            }
+            Line::Stop { id } => {
+                self.running.remove(&id);
+                None
             }
             Line::Result { id, kind: LOG_LINE, fields } => {
                 let line = clean_line(fields.first()?.as_str()?);
                 if line.trim().is_empty() {
                     return None;
                 }
-                let log = self.logs.entry(self.running.get(&id)?.clone()).or_default();
+                let path = self.running.get(&id)?;
+                if self.logs.len() >= MOST_LOGS && !self.logs.contains_key(path) {
+                    return Some(Event::BuildLog { line });
+                }
+                let log = self.logs.entry(path.clone()).or_default();
                 if log.len() == MOST_LINES {
                     log.pop_front();
                 }
@@ -82,7 +96,9 @@ impl Watch {
                 Some(Event::BuildLog { line })
             }
             Line::Message { level: 0, text } => {
-                self.errors.push(text);
+                if self.errors.len() < MOST_COMPLAINTS {
+                    self.errors.push(text);
+                }
                 None
             }
             _ => None,
@@ -160,8 +176,14 @@ mod tests {
 @nix {"action":"stop","id":9}
 @nix {"action":"msg","level":0,"msg":"\u001b[31;1merror:\u001b[0m \u001b[35;1m1\u001b[0m dependencies of derivation '\u001b[35;1m/nix/store/xxpysw25m1pjrz4vwg0xh50sc7hznby2-top.drv\u001b[0m' failed to build"}"#;
 
-    const V34: &str = r#"@nix {"action":"msg","level":0,"msg":"\u001b[31;1merror:\u001b[0m Cannot build '\u001b[35;1m/nix/store/9rw7imqcwrk9jczgpamcwhy9qazxbag3-dep.drv\u001b[0m'.\n       Reason: builder failed with exit code 3.\n       Output paths:\n         /nix/store/x\n       Last 2 log lines:\n       > broken"}
-@nix {"action":"msg","level":0,"msg":"\u001b[31;1merror:\u001b[0m Cannot build '/nix/store/xxpysw25m1pjrz4vwg0xh50sc7hznby2-top.drv'.\n       Reason: 1 dependency failed."}"#;
+    // 2.34.8, shortened to the lines that are read.
+    const V34: &str = r#"@nix {"action":"start","fields":["/nix/store/cn43gi7sp0b34y2i4j4lqdkynsh9jj7a-dep-1.0.drv","",1,1],"id":37731287695365,"level":3,"parent":0,"text":"building '/nix/store/cn43gi7sp0b34y2i4j4lqdkynsh9jj7a-dep-1.0.drv'","type":105}
+@nix {"action":"result","fields":["broken"],"id":37731287695365,"type":101}
+@nix {"action":"result","fields":["again"],"id":37731287695365,"type":101}
+@nix {"action":"result","fields":[0,2,0,1],"id":37731287695362,"type":105}
+@nix {"action":"stop","id":37731287695365}
+@nix {"action":"msg","column":null,"file":null,"level":0,"line":null,"msg":"\u001b[31;1merror:\u001b[0m Cannot build '\u001b[35;1m/nix/store/cn43gi7sp0b34y2i4j4lqdkynsh9jj7a-dep-1.0.drv\u001b[0m'.\n       Reason: \u001b[31;1mbuilder failed with exit code 3\u001b[0m.\n       Output paths:\n         \u001b[35;1m/nix/store/dp9g2ysl7yg9q9nj61dzhn7h067y1sfy-dep-1.0\u001b[0m"}
+@nix {"action":"msg","column":null,"file":null,"level":0,"line":null,"msg":"\u001b[31;1merror:\u001b[0m Cannot build '\u001b[35;1m/nix/store/9gzvzzdbyw2d3j90q43lwskqhxhxr05j-top-bad.drv\u001b[0m'.\n       Reason: \u001b[31;1m1 dependency failed\u001b[0m.\n       Output paths:\n         \u001b[35;1m/nix/store/slzhh096iw7lgs0y36kjkm74y4q16pnd-top-bad\u001b[0m"}"#;
 
     #[test]
     fn follows_a_build_and_names_what_failed() {
@@ -186,9 +208,44 @@ mod tests {
         let mut watch = Watch::default();
         V34.lines().for_each(|l| drop(watch.line(l)));
         let why = watch.why().unwrap();
-        assert_eq!(why.derivation.unwrap().name(), "dep.drv");
+        assert_eq!(why.derivation.unwrap().name(), "dep-1.0.drv");
         assert_eq!(why.message, "builder failed with exit code 3");
+        assert_eq!(why.log, ["broken", "again"]);
         assert_eq!(Watch::default().why(), None);
+    }
+
+    #[test]
+    fn other_failures_name_the_derivation_too() {
+        // The first two read the same in 2.8 and 2.26.
+        for (message, name, says) in [
+            (
+                r"builder for '\u001b[35;1m/nix/store/7b0vp3czzmixaanirh1azjw749lyhvh3-noout.drv\u001b[0m' failed to produce output path for output '\u001b[35;1mout\u001b[0m' at '\u001b[35;1m/nix/store/7rvi6y76x0mgaa4w3c1dq2q66dqnaccy-noout\u001b[0m'",
+                "noout.drv",
+                "builder failed to produce output path for output 'out' at '/nix/store/7rvi6y76x0mgaa4w3c1dq2q66dqnaccy-noout'",
+            ),
+            (
+                r"a '\u001b[35;1maarch64-linux\u001b[0m' with features {\u001b[35;1m\u001b[0m} is required to build '\u001b[35;1m/nix/store/gmnnkd45xj1lvgb3dxbfhskc7vfmwqz7-foreign.drv\u001b[0m', but I am a '\u001b[35;1mx86_64-linux\u001b[0m' with features {\u001b[35;1mbenchmark\u001b[0m}",
+                "foreign.drv",
+                "a 'aarch64-linux' with features {} is required to build '/nix/store/gmnnkd45xj1lvgb3dxbfhskc7vfmwqz7-foreign.drv', but I am a 'x86_64-linux' with features {benchmark}",
+            ),
+            (
+                r"Cannot build '\u001b[35;1m/nix/store/gmnnkd45xj1lvgb3dxbfhskc7vfmwqz7-foreign.drv\u001b[0m'.\n       Reason: \u001b[31;1mplatform mismatch\u001b[0m\n       Required system: '\u001b[35;1maarch64-linux\u001b[0m'\n       Current system: '\u001b[35;1mx86_64-linux\u001b[0m'",
+                "foreign.drv",
+                "platform mismatch Required system: 'aarch64-linux' Current system: 'x86_64-linux'",
+            ),
+            (
+                r"hash mismatch in fixed-output derivation '\u001b[35;1m/nix/store/f0y61qzqgdf10q7s1rqdncz376mxdc9m-fixed.drv\u001b[0m':\n         specified: \u001b[35;1msha256-AAAA=\u001b[0m\n            got:    \u001b[35;1msha256-c8s4=\u001b[0m",
+                "fixed.drv",
+                "hash mismatch in fixed-output derivation '/nix/store/f0y61qzqgdf10q7s1rqdncz376mxdc9m-fixed.drv': specified: sha256-AAAA= got:    sha256-c8s4=",
+            ),
+        ] {
+            let mut watch = Watch::default();
+            watch.line(&format!(
+                r#"@nix {{"action":"msg","level":0,"msg":"\u001b[31;1merror:\u001b[0m {message}"}}"#
+            ));
+            let why = watch.why().unwrap();
+            assert_eq!((why.derivation.unwrap().name(), why.message.as_str()), (name, says));
+        }
     }
 
     #[test]
@@ -210,6 +267,21 @@ mod tests {
     fn names_derivations_shortly() {
         assert_eq!(short_name("/nix/store/9rw7imqcwrk9jczgpamcwhy9qazxbag3-dep.drv"), "dep");
         assert_eq!(short_name("\u{1b}[1mx.drv"), "x");
+    }
+
+    #[test]
+    fn what_never_ends_is_not_kept() {
+        let mut watch = Watch::default();
+        for id in 0..5000 {
+            let path = format!("/nix/store/9rw7imqcwrk9jczgpamcwhy9qazxbag3-{id}.drv");
+            watch.line(&format!(r#"@nix {{"action":"start","fields":["{path}"],"id":{id},"type":105}}"#));
+            watch.line(&format!(r#"@nix {{"action":"result","fields":["x"],"id":{id},"type":101}}"#));
+            watch.line(r#"@nix {"action":"msg","level":0,"msg":"error: x"}"#);
+            if id < 2000 {
+                watch.line(&format!(r#"@nix {{"action":"stop","id":{id}}}"#));
+            }
+        }
+        assert_eq!((watch.running.len(), watch.logs.len(), watch.errors.len()), (1000, 1000, 100));
     }
 
     proptest! {

@@ -40,10 +40,32 @@ mod tests {
         assert_eq!(closure.bytes(), 100_584);
     }
 
+    #[test]
+    fn impossible_sizes_add_up_to_the_most_there_is() {
+        let most = LISTING.replace("100448", &u64::MAX.to_string());
+        assert_eq!(parse_listing(&most).bytes(), u64::MAX);
+    }
+
+    /// What all three versions print, warnings left on stderr.
+    #[test]
+    fn the_plain_form_is_the_one_that_all_share() {
+        let listing = "/nix/store/9171q905m16s1822003315jp32jdrbsk-lib-1.0\t        120\n\
+                       /nix/store/mr1kl6crdd7238zfgq3s641zifrkzfv7-top-1.0\t        168\n";
+        assert_eq!(parse_listing(listing).bytes(), 288);
+        // JSON comes in three shapes, and none of them is read: 2.8, 2.26, 2.34.
+        for json in [
+            r#"[{"path":"/nix/store/mr1kl6crdd7238zfgq3s641zifrkzfv7-top-1.0","narSize":168,"ultimate":true}]"#,
+            r#"{"/nix/store/mr1kl6crdd7238zfgq3s641zifrkzfv7-top-1.0":{"ca":null,"narSize":168,"signatures":[]}}"#,
+            r#"{"info":{"mr1kl6crdd7238zfgq3s641zifrkzfv7-top-1.0":{"narSize":168}},"storeDir":"/nix/store","version":2}"#,
+        ] {
+            assert!(parse_listing(json).paths.is_empty());
+        }
+    }
+
     proptest! {
         #[test]
         fn never_panics(text in "(/nix/store/|[a-z0-9\\t\n -]|\\PC){0,80}") {
-            parse_listing(&text);
+            parse_listing(&text).bytes();
         }
     }
 }

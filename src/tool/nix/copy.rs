@@ -14,22 +14,19 @@ use crate::model::store_path::StorePath;
 /// Copies paths with their closures to `store`, such as `ssh-ng://hv`.
 ///
 /// `ssh_options` become `NIX_SSHOPTS`: no quotes in it, because Nix 2.8 splits it at
-/// blanks. A port belongs there too (`-p N`); only 2.34 takes one in the URL.
+/// blanks. A port belongs there too (`-p N`); only 2.34 takes one in the URL. Whether we
+/// are trusted there must be known: from others unsigned paths are refused anyway.
 pub fn copy<'a>(
     store: &str,
     ssh_options: &str,
-    substitute: bool,
+    trusted: bool,
     pass: &PassThrough,
     paths: impl IntoIterator<Item = &'a StorePath>,
 ) -> Argv {
-    let mut argv = super::nix(["copy"])
-        .args(["--log-format", "internal-json"])
+    let mut argv = super::nix(["copy"]).args(["--log-format", "internal-json"]);
+    if trusted {
         // Local builds carry no signature, and ssh-ng refuses them even from root.
-        .arg("--no-check-sigs");
-    if substitute {
-        // Let the hypervisor fetch from its caches what it can. Nix 2.8 ignores it
-        // over ssh-ng.
-        argv = argv.arg("--substitute-on-destination");
+        argv = argv.arg("--no-check-sigs");
     }
     super::options(argv, pass)
         .args(["--to", store])
@@ -42,12 +39,16 @@ pub fn copy<'a>(
 pub fn copy_derivations<'a>(
     store: &str,
     ssh_options: &str,
+    trusted: bool,
     pass: &PassThrough,
     derivations: impl IntoIterator<Item = &'a StorePath>,
 ) -> Argv {
     // The option may follow the paths.
-    copy(store, ssh_options, false, pass, derivations).arg("--derivation")
+    copy(store, ssh_options, trusted, pass, derivations).arg("--derivation")
 }
+
+/// Activities at a time, and complaints, that are kept in mind.
+const MOST: usize = 10_000;
 
 /// Follows the progress of one `nix copy`.
 #[derive(Debug, Default)]
@@ -65,24 +66,37 @@ pub struct Progress {
     counted: bool,
     told_bytes: bool,
     last: Option<Event>,
-    /// Messages of level 0, one text each.
+    /// Messages of level 0, one text each, and the first lines of others: ssh and the
+    /// shell on the other side write to stderr, too.
     errors: Vec<String>,
+    foreign: usize,
 }
+
+/// Lines of others that are kept.
+const MOST_FOREIGN: usize = 20;
 
 impl Progress {
     /// Takes one line of stderr; an event when something has changed.
     pub fn line(&mut self, line: &str) -> Option<Event> {
+        if !line.starts_with("@nix ") && self.foreign < MOST_FOREIGN {
+            self.foreign += 1;
+            self.errors.push(line.to_owned());
+        }
         match parse(line)? {
             // Nix looks first whether something has to be built: that has such an
             // activity too, without text.
             Line::Start { id, kind: COPY_PATHS, text, .. } if text.starts_with("copying ") => {
-                self.around.push(id);
+                if self.around.len() < MOST {
+                    self.around.push(id);
+                }
                 // `copying 3 paths`
                 let count = text.split_ascii_whitespace().find_map(|w| w.parse().ok());
                 self.total = self.total.max(count.unwrap_or_default());
             }
             Line::Start { id, kind: COPY_PATH, .. } => {
-                self.sent.insert(id, (0, 0));
+                if self.sent.len() < MOST {
+                    self.sent.insert(id, (0, 0));
+                }
             }
             Line::Stop { id } => {
                 // Nix 2.26 does not tell the last bytes of a path.
@@ -110,7 +124,9 @@ impl Progress {
                 }
             }
             Line::Message { level: 0, text } => {
-                self.errors.push(text);
+                if self.errors.len() < MOST {
+                    self.errors.push(text);
+                }
                 return None;
             }
             _ => return None,
@@ -134,7 +150,7 @@ impl Progress {
         new.then_some(event)
     }
 
-    /// What Nix complained about, in the form that [`super::errors::read`] takes.
+    /// What Nix and others complained about, in the form that [`super::errors::read`] takes.
     pub fn errors(&self) -> String {
         self.errors.join("\n")
     }
@@ -186,6 +202,36 @@ mod tests {
         let middle: String = V26.lines().take(5).collect::<Vec<_>>().join("\n");
         let half = Event::Copying { done: 0, total: 2, bytes: Some(1000), total_bytes: Some(3000) };
         assert_eq!(last(&middle), half);
+    }
+
+    /// 2.34.8, shortened: as 2.26, but for the ids and the activities around.
+    #[test]
+    fn reads_the_newest_version() {
+        let text = r#"@nix {"action":"start","id":137559212556289,"level":0,"parent":0,"text":"","type":102}
+@nix {"action":"start","id":137559212556291,"level":0,"parent":0,"text":"","type":103}
+@nix {"action":"stop","id":137559212556291}
+@nix {"action":"start","id":137559212556293,"level":3,"parent":0,"text":"copying 2 paths","type":103}
+@nix {"action":"result","fields":[100,288],"id":137559212556293,"type":106}
+@nix {"action":"result","fields":[0,2,1,0],"id":137559212556293,"type":105}
+@nix {"action":"start","fields":["/nix/store/9171q905m16s1822003315jp32jdrbsk-lib-1.0","local","ssh-ng://hv"],"id":137559212556294,"level":3,"parent":0,"text":"copying path","type":100}
+@nix {"action":"result","fields":[8,120,0,0],"id":137559212556294,"type":105}
+@nix {"action":"result","fields":[120,120,0,0],"id":137559212556294,"type":105}
+@nix {"action":"stop","id":137559212556294}
+@nix {"action":"result","fields":[1,2,1,0],"id":137559212556293,"type":105}
+@nix {"action":"start","fields":["/nix/store/mr1kl6crdd7238zfgq3s641zifrkzfv7-top-1.0","local","ssh-ng://hv"],"id":137559212556295,"level":3,"parent":0,"text":"copying path","type":100}
+@nix {"action":"result","fields":[168,168,0,0],"id":137559212556295,"type":105}
+@nix {"action":"stop","id":137559212556295}"#;
+        let end = Event::Copying { done: 1, total: 2, bytes: Some(288), total_bytes: Some(288) };
+        assert_eq!(last(text), end);
+    }
+
+    #[test]
+    fn what_ssh_said_is_kept_beside_what_nix_said() {
+        let mut progress = Progress::default();
+        progress.line("root@hv: Permission denied (publickey).");
+        progress.line(r#"@nix {"action":"msg","level":0,"msg":"\u001b[31;1merror:\u001b[0m cannot open connection to remote store 'ssh-ng://hv': unexpected end-of-file"}"#);
+        let why = crate::tool::nix::errors::read(&progress.errors());
+        assert_eq!(why.details, ["root@hv: Permission denied (publickey)."]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! versions put it after a trace. Well-known complaints get a name, so that the user
 //! can be told what to do; their wordings differ between versions.
 
+use super::version;
 use crate::error::{Aftermath, Failure, clean_line};
 use crate::model::argv::Output;
 
@@ -26,6 +27,17 @@ pub enum Known {
     Owner,
     /// Nix 2.8 cannot read a lock file that a later version wrote.
     MutableLock,
+    /// The lock file's format is newer than this Nix.
+    LockFormat,
+    /// The store's format is newer than this Nix.
+    StoreFormat,
+    /// The flake uses something that came with a later version.
+    Newer {
+        /// What, as it is written.
+        what: String,
+        /// The first version that has it.
+        since: String,
+    },
     /// Nix cannot express this place as a URL.
     BadUrl,
     /// The repository has no such commit.
@@ -40,6 +52,12 @@ pub enum Known {
     Offline,
     /// Nix was ended from outside.
     Killed,
+    /// The other side has no `nix-daemon` on the PATH of an ssh session.
+    NoDaemon,
+    /// The other side's shell says something before Nix does.
+    Chatty,
+    /// The other side does not trust the user, and nobody has signed the paths.
+    Unsigned,
 }
 
 /// A complaint of Nix.
@@ -92,7 +110,16 @@ pub fn read(stderr: &str) -> Message {
         headline = rest.next().unwrap_or_default().trim().to_owned();
     }
     let mut details = outdented(rest.take(MOST_DETAILS).collect());
-    let known = classify(&headline, stderr);
+    if headline.ends_with("with the following error message: '") && !details.is_empty() {
+        // That of `abort` begins on a line of its own.
+        headline = details.remove(0).trim().to_owned();
+    }
+    let known = classify(&headline, &details, stderr);
+    if headline.starts_with("cannot open connection to") || headline.starts_with("failed to start SSH") {
+        // The reason is what ssh, or the other side, has said before.
+        let said = lines.iter().take(at).filter(|l| !noise(&l.as_str()));
+        details = said.cloned().collect();
+    }
     if headline.starts_with("program 'git' failed") {
         // git has said why; Nix 2.8 only says that it did.
         let said = lines.iter().rev().find_map(|l| l.trim_start().strip_prefix("fatal: "));
@@ -111,7 +138,7 @@ fn outdented(lines: Vec<String>) -> Vec<String> {
     lines.iter().map(|l| l.get(common..).unwrap_or_default().to_owned()).collect()
 }
 
-fn classify(headline: &str, stderr: &str) -> Option<Known> {
+fn classify(headline: &str, details: &[String], stderr: &str) -> Option<Known> {
     let says = |text: &str| headline.contains(text);
     let git = headline.starts_with("program 'git' failed");
     if git && (stderr.contains("dubious ownership") || stderr.contains("usage: git diff --no-index"))
@@ -122,6 +149,9 @@ fn classify(headline: &str, stderr: &str) -> Option<Known> {
     }
     if let Some(path) = missing_file(headline) {
         return Some(Known::Untracked(path));
+    }
+    if let Some((what, since)) = version::newer(headline, details) {
+        return Some(Known::Newer { what, since });
     }
     let known = if says("could not find a flake.nix file")
         || says("is not part of a flake")
@@ -138,6 +168,10 @@ fn classify(headline: &str, stderr: &str) -> Option<Known> {
         Known::NoAttribute
     } else if says("lockfile contains mutable lock") || says("lock file contains") {
         Known::MutableLock
+    } else if says("lock file '") && says("has unsupported version") {
+        Known::LockFormat
+    } else if says("current Nix store schema is version") {
+        Known::StoreFormat
     } else if says("is not a valid URL") || says("is invalid") && says("URL") {
         Known::BadUrl
     } else if says("Cannot find Git revision") || says("getting Git object") {
@@ -150,6 +184,13 @@ fn classify(headline: &str, stderr: &str) -> Option<Known> {
         Known::NoSpace
     } else if says("unable to download") || says("Could not resolve host") || says("resolve host name") {
         Known::Offline
+    } else if says("cannot open connection to") && stderr.contains("nix-daemon: ") {
+        // bash: `nix-daemon: command not found`, dash: `nix-daemon: not found`
+        Known::NoDaemon
+    } else if says("protocol mismatch, got") {
+        Known::Chatty
+    } else if says("lacks a valid signature") || says("lacks a signature by a trusted key") {
+        Known::Unsigned
     } else {
         return None;
     };
@@ -160,10 +201,11 @@ fn classify(headline: &str, stderr: &str) -> Option<Known> {
 /// wordings of three versions:
 /// `getting status of '/nix/store/…-source/x.nix': No such file or directory`,
 /// `path '/nix/store/…-source/x.nix' does not exist`,
-/// `Path 'x.nix' in the repository "/w/flake" is not tracked by Git.`
+/// `Path 'x.nix' in the repository "/w/flake" is not tracked by Git.`,
+/// `Path 'x.nix' does not exist in Git repository "/w/flake".`
 fn missing_file(headline: &str) -> Option<String> {
     let quoted = headline.split('\'').nth(1)?;
-    if headline.contains("is not tracked by Git") {
+    if headline.contains("is not tracked by Git") || headline.contains("' does not exist in Git repository") {
         return Some(quoted.to_owned());
     }
     let missing = headline.starts_with("getting status of") && headline.contains("No such file")
@@ -186,15 +228,27 @@ impl Known {
             Self::Owner => "the repository belongs to another user: change its owner, or trust it with \
                  git config --global --add safe.directory DIRECTORY"
                 .into(),
-            Self::MutableLock => "this lock file was written by a later version of Nix: use a later Nix here, \
-                 or replace inputs like `path:./dir` and lock again"
+            Self::MutableLock => "a lock file with inputs like `path:./dir` needs Nix 2.26 or later here; \
+                 or replace these inputs and lock again"
                 .into(),
-            Self::BadUrl => "use a path or URL that Nix accepts: no blanks, '#', '?' or '%' in the directory's name".into(),
+            Self::LockFormat => "a later version of Nix has written this lock file: use that one here, or lock again".into(),
+            Self::StoreFormat => "a later version of Nix has written this store: use that one".into(),
+            Self::Newer { what, since } => format!("{what} needs Nix {since} or later here"),
+            Self::BadUrl => "use a path or URL that Nix accepts: no '#', '?' or '%' in the directory's name, \
+                 and blanks only with Nix 2.19 or later"
+                .into(),
             Self::NoRevision => "fetch the commit first (git fetch), or check the name given with --rev".into(),
             Self::NoBuildUsers => "root needs build users: create the group nixbld, or set `build-users-group =` in nix.conf".into(),
             Self::NoStore => "start the Nix daemon (systemctl start nix-daemon), or run as root".into(),
             Self::NoSpace => "free some room, for example with nix-collect-garbage, then try again".into(),
             Self::Offline => "check the network, then try again".into(),
+            Self::NoDaemon => "put nix-daemon on the PATH that ssh sessions have there; \
+                 on NixOS it is, elsewhere link it into /usr/local/bin".into(),
+            Self::Chatty => "let its login shell print nothing unless it is interactive: the text comes from a file \
+                 like .bashrc there".into(),
+            Self::Unsigned => "its Nix daemon does not know of the key or the trusted user: after a change of nix.conf \
+                 it must be restarted there (systemctl restart nix-daemon)"
+                .into(),
             Self::Killed => "perhaps memory ran out: try again with fewer evaluations at a time".into(),
         }
     }

@@ -110,6 +110,12 @@ pub fn parse_configuration(name: &VmName, json: &[u8]) -> Result<Option<Wanted>,
     };
     let mut interfaces = answer.interfaces;
     for interface in &mut interfaces {
+        if interface.kind.ends_with("tap") && !is_device(&interface.id) {
+            let id = &interface.id;
+            return Err(Misread::Shape(format!(
+                "{id:?} in microvm.interfaces cannot be the name of a device"
+            )));
+        }
         interface.mac = interface.mac.take().map(|m| m.to_ascii_lowercase());
     }
     Ok(Some(Wanted {
@@ -128,6 +134,12 @@ pub fn parse_configuration(name: &VmName, json: &[u8]) -> Result<Option<Wanted>,
         sshd: answer.sshd.as_bool().unwrap_or_default(),
         settings,
     }))
+}
+
+/// Whether a text can be the name of a network device, and nothing else.
+pub fn is_device(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
+    (1..=15).contains(&text.len()) && !matches!(text, "." | "..") && text.bytes().all(plain)
 }
 
 /// The addresses at which a guest can be reached from elsewhere, each once, in the
@@ -178,10 +190,28 @@ mod tests {
     }
 
     #[test]
+    fn a_tap_is_a_device_and_a_runner_a_store_path() {
+        for bad in ["", "a b", "*", "../lo", "..", "a\\nb", "$(x)", "-/-", "sixteen-letters-", "é"] {
+            let wrong = VM1.replace("vm-vm1\",\"mac", &format!("{bad}\",\"mac"));
+            let read = parse_configuration(&vm("vm1"), wrong.as_bytes());
+            assert!(matches!(read, Err(Misread::Shape(why)) if why.contains("device")), "{bad:?}");
+        }
+        for bad in ["-microvm\\n-x", "-a b", "-a;b", "-$(x)", "-../x", "-", "-\\u001b[2J", "-é"] {
+            let wrong = VM1.replace(
+                "zn393n27qs0xahasfwhq8sb6ckz3qxdi-microvm-qemu-vm1",
+                &format!("zn393n27qs0xahasfwhq8sb6ckz3qxdi{bad}"),
+            );
+            let read = parse_configuration(&vm("vm1"), wrong.as_bytes());
+            assert!(matches!(read, Err(Misread::Shape(why)) if why.contains("store path")), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn quotes_names_and_passes_the_users_words_through() {
         let pass = PassThrough {
             overrides: vec![("nixpkgs".into(), "/w/nixpkgs".into())],
             options: vec![("cores".into(), "2".into())],
+            ..PassThrough::default()
         };
         let argv = configuration("/w/f", &pass, &vm("my.vm"));
         assert_eq!(argv.args.last().unwrap(), "/w/f#nixosConfigurations.\"my.vm\"");

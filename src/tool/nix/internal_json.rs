@@ -18,6 +18,9 @@ pub const PROGRESS: u64 = 105;
 /// Result: so much is expected; fields: activity type, amount.
 pub const SET_EXPECTED: u64 = 106;
 
+/// Lines of a message that are read.
+const MOST_LINES: usize = 1000;
+
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Line {
@@ -71,7 +74,7 @@ pub fn parse(line: &str) -> Option<Line> {
         "stop" => Some(Line::Stop { id: number("id")? }),
         "result" => Some(Line::Result { id: number("id")?, kind: number("type")?, fields: fields() }),
         "msg" => {
-            let clean: Vec<String> = text("msg").lines().map(clean_line).collect();
+            let clean: Vec<String> = text("msg").lines().map(clean_line).take(MOST_LINES).collect();
             Some(Line::Message { level: number("level")?, text: clean.join("\n") })
         }
         _ => None,

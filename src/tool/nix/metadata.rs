@@ -65,6 +65,9 @@ mod tests {
     const V8_CLEAN: &str = r#"{"locked":{"narHash":"sha256-qu1=","ref":"main","rev":"11a19485222f692aeb698f2d04a73fc31770abb5","revCount":1,"type":"git","url":"file:///w/f"},"locks":{"nodes":{"root":{}},"root":"root","version":7},"revision":"11a19485222f692aeb698f2d04a73fc31770abb5","url":"git+file:///w/f?ref=main&rev=11a1"}"#;
     const V26_DIRTY: &str = r#"{"dirtyRevision":"11a19485222f692aeb698f2d04a73fc31770abb5-dirty","dirtyShortRev":"11a1948-dirty","fingerprint":"abc","locked":{"__final":true,"dirtyRev":"11a19485222f692aeb698f2d04a73fc31770abb5-dirty","narHash":"sha256-m/y=","type":"git","url":"file:///w/f"},"locks":{},"url":"git+file:///w/f"}"#;
 
+    const V34_CLEAN: &str = r#"{"fingerprint":"820a4183b7e4","lastModified":1795212810,"locked":{"__final":true,"lastModified":1795212810,"narHash":"sha256-mtyCDBXi4JXZMqsPe3ecSbLAsaM4HT7a1lZ9x6p59gI=","ref":"refs/heads/main","rev":"11a19485222f692aeb698f2d04a73fc31770abb5","revCount":1,"type":"git","url":"file:///w/f"},"locks":{"nodes":{"root":{}},"root":"root","version":7},"original":{"type":"git","url":"file:///w/f"},"originalUrl":"git+file:///w/f","path":"/nix/store/9f63p3r4zn53sdy0h7fc019gk7dzmdp2-source","resolved":{"type":"git","url":"file:///w/f"},"resolvedUrl":"git+file:///w/f","revCount":1,"revision":"11a19485222f692aeb698f2d04a73fc31770abb5","url":"git+file:///w/f?ref=refs/heads/main&rev=11a1"}"#;
+    const V34_DIRTY: &str = r#"{"dirtyRevision":"11a19485222f692aeb698f2d04a73fc31770abb5-dirty","fingerprint":"1ad22f908a17","lastModified":1795212810,"locked":{"__final":true,"dirtyRev":"11a19485222f692aeb698f2d04a73fc31770abb5-dirty","dirtyShortRev":"11a1948-dirty","lastModified":1795212810,"narHash":"sha256-sstCrd1aQ2mCf2Jw+HlIQrYou8CiHYBO1DBu3v0r3aM=","type":"git","url":"file:///w/f"},"locks":{"nodes":{"root":{}},"root":"root","version":7},"original":{"type":"git","url":"file:///w/f"},"path":"/nix/store/vakii00bq9m8sf40ry4nb5j3hsyk5sqf-source","url":"git+file:///w/f"}"#;
+
     fn read(text: &str) -> Metadata {
         serde_json::from_str(text).unwrap()
     }
@@ -73,10 +76,12 @@ mod tests {
     fn tells_clean_from_dirty_in_every_version() {
         assert!(read(V8_DIRTY).dirty() && read(V8_DIRTY).commit().is_none());
         assert!(!read(V8_CLEAN).dirty());
-        assert!(read(V26_DIRTY).dirty());
+        assert!(read(V26_DIRTY).dirty() && read(V34_DIRTY).dirty() && !read(V34_CLEAN).dirty());
         let commit = Some("11a19485222f692aeb698f2d04a73fc31770abb5".to_owned());
         assert_eq!(read(V8_CLEAN).commit(), commit);
         assert_eq!(read(V26_DIRTY).commit(), commit);
+        assert_eq!((read(V34_DIRTY).commit(), read(V34_CLEAN).commit()), (commit.clone(), commit));
+        assert_eq!(read(V34_CLEAN).directory().as_deref(), Some("/w/f"));
         assert_eq!(read(V8_DIRTY).directory().as_deref(), Some("/w/f"));
         let path = read(r#"{"url":"path:/w/f","locked":{"type":"path","path":"/w/f"},"locks":{}}"#);
         assert!(!path.dirty());

@@ -10,7 +10,10 @@ pub mod errors;
 pub mod eval;
 pub mod internal_json;
 pub mod metadata;
+pub mod sign;
+pub mod version;
 
+use crate::error::without_secrets;
 use crate::model::argv::Argv;
 
 /// What the user hands through to Nix.
@@ -20,6 +23,8 @@ pub struct PassThrough {
     pub overrides: Vec<(String, String)>,
     /// `--option NAME VALUE`.
     pub options: Vec<(String, String)>,
+    /// `--sign-key FILE`.
+    pub sign_key: Option<sign::SigningKey>,
 }
 
 /// `nix SUBCOMMAND …` with what every call needs.
@@ -32,17 +37,6 @@ pub fn nix<'a>(subcommand: impl IntoIterator<Item = &'a str>) -> Argv {
         // Nix starts git. In a process group of its own a question on the terminal
         // would stop it for ever: better to fail and say why.
         .env("GIT_TERMINAL_PROMPT", "0")
-}
-
-/// `nix --version`, which opens no store and needs no feature.
-pub fn version() -> Argv {
-    Argv::new("nix").arg("--version")
-}
-
-/// `nix (Nix) 2.26.3` -> `2.26.3`; the whole line where it looks otherwise.
-pub fn parse_version(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default().trim();
-    line.rsplit_once(") ").map_or(line, |(_, version)| version).to_owned()
 }
 
 /// A command that reads a flake.
@@ -66,12 +60,26 @@ fn on_flake<'a>(
     argv.args(rest.iter().copied()).arg(flake)
 }
 
-/// Adds the user's `--option NAME VALUE`.
+/// Adds the user's `--option NAME VALUE`. One that holds a secret goes by the environment,
+/// which others cannot read, unlike arguments; it stays on this machine.
 fn options(mut argv: Argv, pass: &PassThrough) -> Argv {
     for (name, value) in &pass.options {
-        argv = argv.args(["--option", name, value]);
+        argv = if is_secret(name, value) {
+            // One line, whatever it is: a second would be another setting.
+            let words: Vec<&str> = value.split_ascii_whitespace().collect();
+            argv.line("NIX_CONFIG", format!("{name} = {}", words.join(" ")))
+        } else {
+            argv.args(["--option", name, value])
+        };
     }
     argv
+}
+
+/// Tokens, and URLs with a password. The name is one that a line of nix.conf can begin
+/// with; anything else is no setting.
+fn is_secret(name: &str, value: &str) -> bool {
+    let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+    plain && (name.ends_with("access-tokens") || without_secrets(value) != value)
 }
 
 #[cfg(test)]
@@ -79,9 +87,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_versions() {
-        assert_eq!(parse_version("nix (Nix) 2.8.0\n"), "2.8.0");
-        assert_eq!(parse_version("nix (Lix, like Nix) 2.91.1\n"), "2.91.1");
-        assert_eq!(parse_version(""), "");
+    fn secrets_are_no_arguments() {
+        let pass = PassThrough {
+            options: [
+                ("access-tokens", "github.com=tok1\nsandbox = false"),
+                ("extra-substituters", "https://me:tok2@cache"),
+                ("cores", "2"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+            ..PassThrough::default()
+        };
+        let argv = on_flake(["flake", "metadata"], ".".to_owned(), &pass, &[]);
+        assert!(!format!("{:?}", argv.args).contains("tok"), "{argv:?}");
+        assert!(argv.args.windows(3).any(|w| w == ["--option", "cores", "2"]), "{argv:?}");
+        let lines: Vec<&str> = argv.lines.iter().map(|(_, line)| line.as_str()).collect();
+        assert_eq!(
+            lines,
+            ["access-tokens = github.com=tok1 sandbox = false", "extra-substituters = https://me:tok2@cache"]
+        );
     }
 }

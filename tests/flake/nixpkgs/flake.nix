@@ -39,15 +39,17 @@
       network.options =
         lib.of (t.attrsOf t.raw) "matchConfig networkConfig linkConfig netdevConfig"
         // lib.of (t.listOf t.str) "address gateway dns";
+      user.options = lib.of t.bool "isNormalUser" // lib.of (t.listOf t.str) "openssh.authorizedKeys.keys";
       nixos = { config, pkgs, ... }: {
         options = lib.mergeOptions [
           (lib.of t.str "networking.hostName networking.nat.externalInterface nixpkgs.hostPlatform system.stateVersion")
           (lib.of t.bool "boot.loader.systemd-boot.enable boot.loader.efi.canTouchEfiVariables networking.useNetworkd networking.useDHCP networking.nat.enable networking.nftables.enable services.openssh.enable services.nginx.enable systemd.network.enable")
-          (lib.of (t.listOf t.str) "networking.nat.internalInterfaces systemd.tmpfiles.rules users.users.root.openssh.authorizedKeys.keys")
+          (lib.of (t.listOf t.str) "networking.nat.internalInterfaces systemd.tmpfiles.rules")
           (lib.of (t.listOf t.port) "networking.firewall.allowedTCPPorts")
           (lib.of (t.listOf t.package) "environment.systemPackages")
-          (lib.of (t.listOf t.raw) "assertions services.openssh.hostKeys")
-          (lib.of (t.attrsOf t.raw) "services.openssh.settings services.nginx.virtualHosts")
+          (lib.of (t.listOf t.raw) "assertions services.openssh.hostKeys security.sudo.extraRules")
+          (lib.of (t.attrsOf t.raw) "services.openssh.settings services.nginx.virtualHosts nix.settings systemd.services systemd.timers")
+          (lib.of (t.attrsOf (t.submodule user)) "users.users")
           (lib.of (t.attrsOf (
             t.submodule { options = lib.of t.str "family content"; }
           )) "networking.nftables.tables")

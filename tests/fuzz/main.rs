@@ -1,0 +1,100 @@
+//! Parsers of foreign text against inputs that nobody would write. Each target takes any
+//! bytes and must neither panic nor hang, and what it lets through must be what its type
+//! says. It begins with the files in `corpus/TARGET`, changes them, and goes on from what
+//! led somewhere new.
+//!
+//! `DEPLOYVM_FUZZ_SECONDS` (1) bounds each target, `DEPLOYVM_FUZZ_SEED` makes it roll other
+//! dice; `tests/fuzz/run` sets both. A finding is left in `target/fuzz`, and belongs into
+//! the corpus once it is mended.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "a test has its own clock and environment")]
+
+mod mutate;
+mod targets;
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use mutate::{Dice, mutate};
+
+/// Inputs that are gone on from.
+const MOST_POOL: usize = 4000;
+/// One input that takes longer than this hangs.
+const HANGS: Duration = Duration::from_secs(20);
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap())
+}
+
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "no corpus in {}", dir.display());
+    files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+}
+
+/// A fingerprint of what came out: inputs with a new one are gone on from.
+fn fingerprint(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Tries a target for as long as it may.
+fn fuzz(name: &str, target: fn(&[u8]) -> u64) {
+    let seconds = number("DEPLOYVM_FUZZ_SECONDS", 1);
+    let mut dice = Dice(number("DEPLOYVM_FUZZ_SEED", 1));
+    let mut seen = HashSet::new();
+    let mut pool = corpus(name);
+    for input in &pool {
+        seen.insert(attempt(name, target, input));
+    }
+    let (began, mut tries) = (Instant::now(), 0_u64);
+    while began.elapsed() < Duration::from_secs(seconds) {
+        let input = mutate(&mut dice, &pool);
+        tries += 1;
+        if seen.insert(attempt(name, target, &input)) {
+            if pool.len() < MOST_POOL {
+                pool.push(input);
+            } else {
+                let at = dice.below(MOST_POOL);
+                pool[at] = input;
+            }
+        }
+    }
+    eprintln!("{name}: {tries} inputs in {seconds} s, {} kinds of outcome", seen.len());
+}
+
+fn attempt(name: &str, target: fn(&[u8]) -> u64, input: &[u8]) -> u64 {
+    let began = Instant::now();
+    let outcome = catch_unwind(AssertUnwindSafe(|| target(input)));
+    match outcome {
+        Ok(kind) if began.elapsed() < HANGS => kind,
+        _ => {
+            let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/fuzz");
+            std::fs::create_dir_all(&dir).unwrap();
+            let file = dir.join(format!("{name}-{:016x}", fingerprint(input)));
+            std::fs::write(&file, input).unwrap();
+            panic!("{name}: a finding after {:?}: {}", began.elapsed(), file.display());
+        }
+    }
+}
+
+macro_rules! targets {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            fuzz(stringify!($name), targets::$name);
+        })*
+    };
+}
+
+targets! {
+    reply observation internal_json nix_errors inventory closures ledger generations settings_file
+    output names metadata events terms status
+}

@@ -1,0 +1,73 @@
+//! What the hypervisor's module runs once a day: old generations go, and nothing that
+//! anybody could still need.
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+
+use crate::harness::{HYPERVISOR, Lab};
+use crate::running::Output;
+
+const SCRIPT: &str = include_str!("../../nix/modules/retention.sh");
+
+fn retention(lab: &Lab, keep: &str) -> Output {
+    let script = BASE64_STANDARD.encode(SCRIPT);
+    lab.hv(&format!("echo {script} | base64 -d >/run/retention.sh; /bin/sh /run/retention.sh {keep}"))
+}
+
+fn numbers(lab: &Lab) -> Vec<u64> {
+    lab.vm("vm2").generations.into_keys().collect()
+}
+
+#[test]
+fn old_generations_are_dropped() {
+    let lab = Lab::deployed(&[]);
+    for version in 2..=6 {
+        lab.edit_vm("vm2", &format!(r#"version = "{version}";"#));
+        lab.push(&["--no-restart", "vm2"]).expect(0);
+    }
+    assert_eq!(numbers(&lab), [1, 2, 3, 4, 5, 6]);
+    let (vm1, vm2) = (lab.vm("vm1"), lab.vm("vm2"));
+    lab.laptop(&["deployvm", "pin", "vm2", "2", "-H", HYPERVISOR]).expect(0);
+    let dropped = vm2.generations[&3].clone();
+
+    for wrong in ["", "0", "1", "-1", "x"] {
+        retention(&lab, wrong).expect(64);
+    }
+    // Somebody works on it.
+    let held = "flock -o /run/deployvm/vm2.lock sleep 1000 >/dev/null 2>&1 & echo $! >/run/holder";
+    lab.hv(&format!("{held}; while flock -n /run/deployvm/vm2.lock true; do sleep 0.1; done")).expect(0);
+    assert_eq!(retention(&lab, "2").expect(0).stdout, "");
+    let freed = "pkill -P $(cat /run/holder); until flock -n /run/deployvm/vm2.lock true; do sleep 0.1; done";
+    lab.hv(freed).expect(0);
+    lab.hv(
+        "mkdir -p /var/lib/deployvm/transactions/open/p; echo vm2 >/var/lib/deployvm/transactions/open/p/vm",
+    )
+    .expect(0);
+    assert_eq!(retention(&lab, "2").expect(0).stdout, "");
+    lab.hv("rm -r /var/lib/deployvm/transactions/open").expect(0);
+    assert_eq!(numbers(&lab).len(), 6);
+
+    // 1 runs, 2 is pinned, 6 is staged.
+    assert_eq!(retention(&lab, "2").expect(0).stdout, "vm2: dropped 4 3\n");
+    assert_eq!(numbers(&lab), [1, 2, 5, 6]);
+    assert_eq!(lab.hv("ls /var/lib/deployvm/terms/vm2").stdout, "1.json\n2.json\n5.json\n6.json\n");
+    let roots = lab.hv("nix-store --gc --print-roots").stdout;
+    assert!(!roots.contains(&dropped), "{roots}");
+    assert_eq!(lab.vm("vm1"), vm1);
+    assert_eq!(retention(&lab, "2").expect(0).stdout, "");
+
+    // What goes back to one that was kept finds it, and what comes after keeps its number.
+    lab.laptop(&["deployvm", "rollback", "vm2", "--to", "2", "-H", HYPERVISOR, "--yes"]).expect(0);
+    lab.answers("vm2", "vm2 version 2");
+    assert_eq!(retention(&lab, "2").expect(0).stdout, "");
+    assert_eq!(numbers(&lab), [1, 2, 5, 6]);
+    lab.laptop(&["deployvm", "unpin", "vm2", "2", "-H", HYPERVISOR]).expect(0);
+    lab.edit_vm("vm2", r#"version = "7";"#);
+    lab.push(&["vm2"]).expect(0);
+    lab.answers("vm2", "vm2 version 7");
+    assert_eq!(retention(&lab, "2").expect(0).stdout, "vm2: dropped 5 1\n");
+    // 6 is newer, but 2 was verified.
+    assert_eq!(numbers(&lab), [2, 6, 7]);
+    lab.laptop(&["deployvm", "rollback", "vm2", "-H", HYPERVISOR, "--yes"]).expect(0);
+    lab.answers("vm2", "vm2 version 2");
+    lab.tidy();
+}

@@ -1,0 +1,102 @@
+//! Tokens and passwords: in no process's arguments but those that the user typed, on no
+//! disk of the hypervisor, in nothing that deployvm says or keeps.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::harness::{HYPERVISOR, Lab};
+use crate::running::{Output, Running};
+
+const TOKEN: &str = "tokenThatNobodyMaySee";
+const PASSWORD: &str = "passwordThatNobodyMaySee";
+/// A value that is no secret, to see that the test can see.
+const OPEN: &str = "wordThatMayBeSeen";
+
+/// Programs of this machine that have a text in their arguments, but for what only
+/// carries the typed command.
+fn programs_with(text: &str) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let arguments = processes.filter_map(|p| std::fs::read(p.path().join("cmdline")).ok());
+    let lines = arguments.map(|a| String::from_utf8_lossy(&a).replace('\0', " "));
+    lines.filter(|line| line.contains(text) && !line.contains("deployvm push")).collect()
+}
+
+/// Watches the arguments of all processes, the hypervisor's among them, until `work` ends:
+/// those with the secret, and whether any had the other word.
+fn watched(work: impl FnOnce() -> Output) -> (Output, Vec<String>, Vec<String>) {
+    let over = AtomicBool::new(false);
+    let watch = || {
+        let (mut leaks, mut seen) = (Vec::new(), Vec::new());
+        while !over.load(Ordering::Relaxed) {
+            leaks.extend(programs_with(TOKEN));
+            seen.extend(programs_with(OPEN));
+        }
+        (leaks, seen)
+    };
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(watch);
+        let output = work();
+        over.store(true, Ordering::Relaxed);
+        let (leaks, seen) = watcher.join().unwrap();
+        (output, leaks, seen)
+    })
+}
+
+/// What of a text is on the hypervisor's disk, in its journal, or in deployvm's cache.
+fn kept(lab: &Lab, text: &str) -> String {
+    let places = "/var/lib/deployvm /var/lib/microvms /run/deployvm /nix/var/nix/gcroots /etc /root";
+    let there = lab
+        .hv(&format!("grep -rlFs '{text}' {places} || :; journalctl -q --no-pager | grep -F '{text}' || :"));
+    let cache = lab.dir.join("home/.cache/deployvm").display().to_string();
+    let here = lab.laptop(&["grep", "-rlFs", text, &cache]);
+    there.stdout + &here.stdout
+}
+
+#[test]
+fn secrets_stay_where_they_are() {
+    let lab = Lab::up(&[]);
+    let tokens = format!("github.com={TOKEN}");
+    let options = ["--option", "access-tokens", &tokens, "--option", "user-agent-suffix", OPEN];
+    for json in [&[][..], &["--json"]] {
+        let version = json.len() + 1;
+        lab.edit_vm("vm2", &format!("version = \"{version}\";"));
+        let argv = [
+            &["deployvm", "push", "-H", HYPERVISOR, "--yes", "-vv", "--build-on", "hypervisor", "vm2"],
+            &options[..],
+            json,
+        ];
+        let command = lab.command(&argv.concat());
+        let (output, leaks, seen) = watched(|| Running::start(command, false).wait(300));
+        let output = output.expect(0);
+        lab.answers("vm2", &format!("vm2 version {version}"));
+        assert_eq!(leaks, Vec::<String>::new());
+        // On this machine and there: nix evaluates, and nix-store builds.
+        for program in ["flake metadata", "nix-store --realise"] {
+            assert!(seen.iter().any(|line| line.contains(program)), "{program}: {seen:#?}");
+        }
+        assert!(!output.said().contains(TOKEN), "{output}");
+    }
+    assert_eq!(kept(&lab, TOKEN), "");
+
+    // In the flake's URL, and in that of the repository's remote.
+    let url = |port| format!("git+http://me:{PASSWORD}@127.0.0.1:{port}/infra/.git?ref=main");
+    let push = |flake: &str, more: &[&str]| {
+        lab.laptop(
+            &[&["deployvm", "push", "-H", HYPERVISOR, "--yes", "-vv", "--flake", flake], more].concat(),
+        )
+    };
+    let refused = push(&url(1), &[]);
+    assert_ne!(refused.code, 0);
+    refused.says("127.0.0.1:1");
+    assert!(!refused.said().contains(PASSWORD), "{refused}");
+    lab.laptop(&["git", "update-server-info"]).expect(0);
+    let home = lab.dir.join("home").display().to_string();
+    lab.laptop(&["busybox", "httpd", "-p", "127.0.0.1:8080", "-h", &home]).expect(0);
+    let pushed = push(&url(8080), &["--json", "vm1"]).expect(0);
+    lab.answers("vm1", "vm1 version 1");
+    assert!(!pushed.said().contains(PASSWORD), "{pushed}");
+    let flake = lab.hv("cat /var/lib/microvms/vm1/flake").stdout;
+    assert_eq!(flake.trim(), "git+http://127.0.0.1:8080/infra/.git?ref=main");
+    let history = lab.laptop(&["deployvm", "history", "--json", "-H", HYPERVISOR]).expect(0);
+    assert!(!history.said().contains(PASSWORD), "{history}");
+    assert_eq!(kept(&lab, PASSWORD), "");
+}

@@ -40,13 +40,33 @@ impl Aftermath {
         self as u8
     }
 
+    /// The one with this exit code.
+    pub fn of(code: u8) -> Option<Self> {
+        const ALL: [Aftermath; 12] = [
+            Aftermath::Bug,
+            Aftermath::Usage,
+            Aftermath::NotBuilt,
+            Aftermath::Unreachable,
+            Aftermath::Refused,
+            Aftermath::NotReached,
+            Aftermath::StoreOnly,
+            Aftermath::Restored,
+            Aftermath::RestoredAfterChecks,
+            Aftermath::Left,
+            Aftermath::Unknown,
+            Aftermath::Declined,
+        ];
+        ALL.into_iter().find(|aftermath| aftermath.code() == code)
+    }
+
     /// What state things are in, in words; `None` where that goes without saying.
     pub fn state(self) -> Option<&'static str> {
         match self {
             Self::Bug | Self::Usage => None,
-            Self::NotBuilt | Self::Unreachable | Self::Refused | Self::NotReached => {
+            Self::NotBuilt | Self::Unreachable | Self::Refused => {
                 Some("nothing was changed on the hypervisor")
             }
+            Self::NotReached => Some("the rest was not reached"),
             Self::StoreOnly => Some("no VM was touched; some store paths may have been copied"),
             Self::Restored | Self::RestoredAfterChecks => Some("what ran before is running again"),
             Self::Left => Some("it was left as it is"),

@@ -1,7 +1,11 @@
 //! Options that every command has, and groups of options that several commands share.
 
+use std::time::Duration;
+
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
+
+use crate::model::address::Address;
 
 // No doc comment: clap would take it for the help text of every command.
 #[expect(missing_docs, reason = "clap would show a doc comment as the command's own help text")]
@@ -98,6 +102,31 @@ pub struct Selection {
     pub vms: Vec<String>,
 }
 
+#[expect(missing_docs, reason = "clap would show a doc comment as the command's own help text")]
+#[derive(Debug, Clone, Default, Args)]
+pub struct Queue {
+    /// Wait so long, such as 90s or 10m, for others who work on the same VMs, instead of giving up
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub wait: Option<Duration>,
+}
+
+/// `90`, `90s`, `10m`, `1h30m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Ok(Duration::from_secs(seconds.into()));
+    }
+    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    parsed.ok_or_else(|| "write seconds, or a duration such as 90s, 10m or 1h30m".to_owned())
+}
+
+#[expect(missing_docs, reason = "clap would show a doc comment as the command's own help text")]
+#[derive(Debug, Clone, Default, Args)]
+pub struct Confirmation {
+    /// Confirm over this address, [USER@]HOST[:PORT]: for a change that moves the hypervisor there
+    #[arg(long, value_name = "ADDRESS")]
+    pub confirm_from: Option<Address>,
+}
+
 // What `push` and `plan` have in common: everything that changes the plan.
 #[expect(missing_docs, reason = "clap would show a doc comment as the command's own help text")]
 #[derive(Debug, Clone, Default, Args)]
@@ -125,8 +154,28 @@ pub struct Intent {
     /// Sign what is copied with this secret key, for a hypervisor whose Nix does not trust the user
     #[arg(long, value_name = "FILE")]
     pub sign_key: Option<Utf8PathBuf>,
+    /// Go on where what runs was deployed from a commit that this one does not contain
+    #[arg(long)]
+    pub force_behind: bool,
 
     /// Switch so many VMs at the same time [default: 1]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, seconds) in
+            [("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("1h 30m", 5400), ("0", 0)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "soon", "-5s", "5 apples"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -14,10 +14,12 @@ pub mod history;
 pub mod pin;
 pub mod plan;
 pub mod push;
+pub mod queue;
 pub mod retire;
 pub mod rollback;
 pub mod session;
 pub mod settings;
+pub mod signals;
 pub mod status;
 pub mod unit;
 

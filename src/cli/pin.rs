@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::args::Global;
+use super::args::{Global, Queue};
 use super::session;
 use crate::error::{Aftermath, Result};
 use crate::model::name::VmName;
@@ -17,6 +17,9 @@ pub struct Pin {
     /// The generation
     #[arg(value_name = "N")]
     pub generation: u64,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub queue: Queue,
 }
 
 /// Let prune have a generation again
@@ -28,6 +31,9 @@ pub struct Unpin {
     /// The generation
     #[arg(value_name = "N")]
     pub generation: u64,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub queue: Queue,
 }
 
 /// Pins a generation.
@@ -35,7 +41,7 @@ pub struct Unpin {
 /// # Errors
 /// None: failures are reported here.
 pub async fn pin(global: &Global, args: Pin) -> Result<u8> {
-    run(global, args.vm, args.generation, true).await
+    run(global, args.vm, args.generation, args.queue, true).await
 }
 
 /// Lets a generation go.
@@ -43,7 +49,7 @@ pub async fn pin(global: &Global, args: Pin) -> Result<u8> {
 /// # Errors
 /// None: failures are reported here.
 pub async fn unpin(global: &Global, args: Unpin) -> Result<u8> {
-    run(global, args.vm, args.generation, false).await
+    run(global, args.vm, args.generation, args.queue, false).await
 }
 
 /// What scripts read.
@@ -55,8 +61,9 @@ struct Pinned<'a> {
     changed: bool,
 }
 
-async fn run(global: &Global, vm: VmName, generation: u64, pinned: bool) -> Result<u8> {
+async fn run(global: &Global, vm: VmName, generation: u64, queue: Queue, pinned: bool) -> Result<u8> {
     session::run(global, false, async move |session| {
+        session.context.patience.allow(queue.wait);
         let target = session.target()?;
         let keeping = keep(&session.context, &target, &vm, generation, pinned);
         let changed = session.context.unless_interrupted(Aftermath::Declined, keeping).await?;

@@ -1,9 +1,11 @@
 //! `deployvm push`: from a flake to verified VMs on the hypervisor.
 
-use super::args::{Global, Intent};
+use super::args::{Confirmation, Global, Intent, Queue};
+use super::queue;
 use super::session::{self, Session};
 use crate::error::{Aftermath, Failure, Result};
-use crate::model::outcome::exit_code;
+use crate::model::address::Address;
+use crate::model::outcome::Outcome;
 use crate::model::plan::Plan;
 use crate::pipeline::prepare::{Prepared, prepare};
 use crate::pipeline::push::{Manner, PassThrough, Site, admit, push};
@@ -31,6 +33,14 @@ pub struct Args {
     /// Leave a VM that failed as it is, for inspection
     #[arg(long)]
     pub keep_failed: bool,
+
+    /// For a change of addresses.
+    #[command(flatten)]
+    pub confirmation: Confirmation,
+
+    /// Whether to wait.
+    #[command(flatten)]
+    pub queue: Queue,
 }
 
 /// Runs it.
@@ -42,41 +52,61 @@ pub async fn run(global: &Global, args: Args) -> Result<u8> {
 }
 
 async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
-    let context = &session.context;
-    let intent = session.intent(&args.intent, !args.no_checks)?;
-    let pass = session.pass(&args.intent)?;
-    let prepared = prepare(context, intent).await?;
-    let result = obey(session, args, &prepared, pass).await;
-    let sent = prepared.there.sent();
-    prepared.close(context).await;
-    result.map_err(|failure| if sent { failure.sent() } else { failure })
+    let typed = args.intent.selection.vms.clone();
+    queue::rounds(session, &args.queue, typed, async |vms| {
+        let mut intent = args.intent.clone();
+        intent.selection.vms = vms;
+        let intent = session.intent(&intent, !args.no_checks)?;
+        let pass = session.pass(&args.intent)?;
+        let prepared = prepare(&session.context, intent).await?;
+        let result = obey(session, args, &prepared, pass).await;
+        let sent = prepared.there.sent();
+        prepared.close(&session.context).await;
+        result.map_err(|failure| if sent { failure.sent() } else { failure })
+    })
+    .await
 }
 
 /// From a plan to its end.
-async fn obey(session: &Session<'_>, args: &Args, prepared: &Prepared, pass: PassThrough) -> Result<u8> {
+async fn obey(
+    session: &Session<'_>,
+    args: &Args,
+    prepared: &Prepared,
+    pass: PassThrough,
+) -> Result<Option<Vec<Outcome>>> {
     let Prepared { plan, inventory, host, chosen, after, there, .. } = prepared;
     if args.dry_run {
         session.reporter.plan(plan);
         possible(plan)?;
-        return admit(host, plan, there, &pass).await.map(|()| 0);
+        return admit(host, plan, there, &pass).await.map(|()| None);
     }
+    let moved = moved(&chosen.target.address, &args.confirmation)?;
     session.reporter.proposal(plan);
     possible(plan)?;
     admit(host, plan, there, &pass).await?;
     if plan.has_changes() {
         approved(session, &format!("Deploy to {}?", plan.hypervisor)).await?;
     }
-    let site = Site { host, address: &chosen.target.address };
+    let site = Site { host, address: &chosen.target.address, moved: moved.as_ref() };
     let manner = Manner {
         keep_failed: args.keep_failed,
         at_once: args.intent.jobs.map_or(1, |jobs| jobs as usize),
         pass,
     };
     let flake = inventory.flake.clone();
-    let outcomes = push(&session.context, &site, plan, after, flake, there, &manner).await?;
-    let exit = exit_code(&outcomes);
-    session.reporter.summary(exit, &outcomes);
-    Ok(exit)
+    push(&session.context, &site, plan, after, flake, there, &manner).await.map(Some)
+}
+
+/// Where the hypervisor is to confirm from, if that is another address.
+///
+/// # Errors
+/// 2 where there is no connection that could go elsewhere.
+pub fn moved(address: &Address, confirmation: &Confirmation) -> Result<Option<Address>> {
+    let Some(to) = &confirmation.confirm_from else { return Ok(None) };
+    address.moved(to).map(Some).ok_or_else(|| {
+        Failure::usage("--confirm-from names another address of a hypervisor that is reached over ssh")
+            .help("leave it out where this machine is the hypervisor")
+    })
 }
 
 /// Refuses a plan that cannot be carried out; 0 when it can.

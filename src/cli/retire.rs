@@ -1,11 +1,11 @@
 //! `deployvm retire`: away with a VM that the flake no longer has.
 
-use super::args::Global;
+use super::args::{Global, Queue};
 use super::push::approved;
+use super::queue;
 use super::session::{self, Session};
 use crate::error::{Aftermath, Failure, Result};
 use crate::model::name::VmName;
-use crate::model::outcome::exit_code;
 use crate::pipeline::power::{Errand, Power, carry_out, prepare};
 use crate::pipeline::status::in_flake;
 
@@ -15,6 +15,10 @@ pub struct Args {
     /// The VM
     #[arg(value_name = "VM")]
     pub vm: VmName,
+
+    /// Whether to wait.
+    #[command(flatten)]
+    pub queue: Queue,
 }
 
 /// Runs it.
@@ -25,10 +29,8 @@ pub async fn run(global: &Global, args: Args) -> Result<u8> {
     session::run(global, true, async move |session| work(session, args).await).await
 }
 
-async fn work(session: &Session<'_>, Args { vm }: Args) -> Result<u8> {
+async fn work(session: &Session<'_>, Args { vm, queue }: Args) -> Result<u8> {
     let context = &session.context;
-    let settled = session.settled()?;
-    let target = session.target()?;
     // Where there is a flake, it has the last word. Where there is none, the user has.
     let asked = match session.has_flake()? {
         true => {
@@ -43,28 +45,30 @@ async fn work(session: &Session<'_>, Args { vm }: Args) -> Result<u8> {
             "take {vm} out of nixosConfigurations first; to only shut it down: deployvm stop {vm}"
         )));
     }
-    let errand = Errand {
-        power: Power::Retire,
-        target,
-        typed: vec![vm.to_string()],
-        tags: session.tags()?,
-        settle: Box::new(|vm, own| settled.vm(vm, Some(own))),
-    };
-    let ready = context.unless_interrupted(Aftermath::Declined, prepare(context, &errand)).await?;
-    if ready.plan.has_changes() {
-        let doubt = if asked.is_none() {
-            " There is no flake here that could tell whether it is still wanted."
-        } else {
-            ""
+    queue::rounds(session, &queue, vec![vm.to_string()], async |vms| {
+        let settled = session.settled()?;
+        let errand = Errand {
+            power: Power::Retire,
+            target: session.target()?,
+            typed: vms,
+            tags: session.tags()?,
+            settle: Box::new(|vm, own| settled.vm(vm, Some(own))),
         };
-        let name = &errand.target.name;
-        let question =
-            format!("Stop {vm} on {name} and remove its links and generations? Its volumes stay.{doubt}");
-        approved(session, &question).await?;
-    }
-    let outcomes = carry_out(context, &errand, &ready).await;
-    let exit = exit_code(&outcomes);
-    session.reporter.summary(exit, &outcomes);
-    ready.looked.host.close().await;
-    Ok(exit)
+        let ready = context.unless_interrupted(Aftermath::Declined, prepare(context, &errand)).await?;
+        if ready.plan.has_changes() {
+            let doubt = if asked.is_none() {
+                " There is no flake here that could tell whether it is still wanted."
+            } else {
+                ""
+            };
+            let name = &errand.target.name;
+            let question =
+                format!("Stop {vm} on {name} and remove its links and generations? Its volumes stay.{doubt}");
+            approved(session, &question).await?;
+        }
+        let outcomes = carry_out(context, &errand, &ready).await;
+        ready.looked.host.close().await;
+        Ok(Some(outcomes))
+    })
+    .await
 }

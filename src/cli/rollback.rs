@@ -1,10 +1,10 @@
 //! `deployvm rollback`: back to an earlier generation.
 
-use super::args::Global;
-use super::push::{approved, possible};
+use super::args::{Confirmation, Global, Queue};
+use super::push::{approved, moved, possible};
+use super::queue;
 use super::session::{self, Session};
 use crate::error::{Aftermath, Result};
-use crate::model::outcome::exit_code;
 use crate::pipeline::push::{Manner, Site, without_copying};
 use crate::pipeline::rollback::{Prepared, Return, prepare};
 
@@ -20,6 +20,14 @@ pub struct Args {
     /// The generation to go to [default: the highest verified one below the current]
     #[arg(long, value_name = "N")]
     pub to: Option<u64>,
+
+    /// For a change of addresses.
+    #[command(flatten)]
+    pub confirmation: Confirmation,
+
+    /// Whether to wait.
+    #[command(flatten)]
+    pub queue: Queue,
 }
 
 /// Runs it.
@@ -32,26 +40,28 @@ pub async fn run(global: &Global, args: Args) -> Result<u8> {
 
 async fn work(session: &Session<'_>, args: Args) -> Result<u8> {
     let context = &session.context;
-    let (settled, target) = (session.settled()?, session.target()?);
-    let address = target.address.clone();
-    let wanted = Return {
-        target,
-        typed: args.vms,
-        tags: session.tags()?,
-        to: args.to,
-        settle: Box::new(|vm, own| settled.vm(vm, Some(own))),
-    };
-    let preparing = prepare(context, &wanted);
-    let Prepared { plan, looked } = context.unless_interrupted(Aftermath::Declined, preparing).await?;
-    session.reporter.proposal(&plan);
-    possible(&plan)?;
-    if plan.has_changes() {
-        approved(session, &format!("Roll back on {}?", plan.hypervisor)).await?;
-    }
-    let site = Site { host: &looked.host, address: &address };
-    let outcomes = without_copying(context, &site, &plan, "rollback", &Manner::default()).await;
-    let exit = exit_code(&outcomes);
-    session.reporter.summary(exit, &outcomes);
-    looked.host.close().await;
-    Ok(exit)
+    let target = session.target()?;
+    let moved = moved(&target.address, &args.confirmation)?;
+    queue::rounds(session, &args.queue, args.vms, async |vms| {
+        let settled = session.settled()?;
+        let wanted = Return {
+            target: target.clone(),
+            typed: vms,
+            tags: session.tags()?,
+            to: args.to,
+            settle: Box::new(|vm, own| settled.vm(vm, Some(own))),
+        };
+        let preparing = prepare(context, &wanted);
+        let Prepared { plan, looked } = context.unless_interrupted(Aftermath::Declined, preparing).await?;
+        session.reporter.proposal(&plan);
+        possible(&plan)?;
+        if plan.has_changes() {
+            approved(session, &format!("Roll back on {}?", plan.hypervisor)).await?;
+        }
+        let site = Site { host: &looked.host, address: &target.address, moved: moved.as_ref() };
+        let outcomes = without_copying(context, &site, &plan, "rollback", &Manner::default()).await;
+        looked.host.close().await;
+        Ok(Some(outcomes))
+    })
+    .await
 }

@@ -8,12 +8,13 @@ use tokio::sync::watch;
 
 use super::args::{BuildOn, Color, Global, Intent, Selection};
 use super::settings::{self, Layers, Settled};
-use crate::error::{Aftermath, Failure, Result};
+use super::signals::Signals;
+use crate::error::{Failure, Result};
 use crate::model::event::Events;
 use crate::model::inventory::Inventory;
 use crate::model::name::{VmName, Word};
 use crate::pipeline::push::{PassThrough, SigningKey};
-use crate::pipeline::{self, Choices, Chosen, Context, Target};
+use crate::pipeline::{self, Choices, Chosen, Context, Footprint, Patience, Target};
 use crate::report::{ColourChoice, Reporter, Speech};
 
 /// A command at work.
@@ -45,12 +46,13 @@ pub async fn run<'a>(
     };
     let speech = Speech { json: global.json, stream, colour, quiet: global.quiet, verbose: global.verbose };
     let reporter = Reporter::start(speech, listen);
-    let context = Context { events, interrupted, cache: cache_dir() };
+    let footprint = Footprint::default();
+    let patience = Patience::default();
+    let context = Context { events, interrupted, footprint, patience, cache: cache_dir() };
     let session = Session { global, reporter, context };
     let result = tokio::select! {
         result = work(&session) => result,
-        () = second_interrupt(&first) => Err(Failure::new(Aftermath::Unknown, "left at the second Ctrl-C")
-            .help("the hypervisor finishes or undoes the switch by itself; look with: deployvm status; deployvm history")),
+        () = second_interrupt(&first) => Err(session.context.footprint.left()),
     };
     let code = match result {
         Ok(code) => code,
@@ -65,15 +67,10 @@ pub async fn run<'a>(
 
 /// Tells everybody at the first Ctrl-C, and returns at the second.
 async fn second_interrupt(first: &watch::Sender<bool>) {
-    for round in 0..2 {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // No signals to be had: then none will come.
-            std::future::pending::<()>().await;
-        }
-        if round == 0 {
-            first.send_replace(true);
-        }
-    }
+    let mut signals = Signals::listen();
+    signals.next().await;
+    first.send_replace(true);
+    signals.next().await;
 }
 
 #[expect(clippy::disallowed_methods, reason = "settings and directories of the user are read in cli")]
@@ -109,6 +106,7 @@ impl Session<'_> {
             },
             choices: Choices { no_restart: args.no_restart, start: args.start },
             checks,
+            force_behind: args.force_behind,
         })
     }
 

@@ -1,7 +1,7 @@
 //! Looks at the repository around a flake. Never writes, never fetches.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use git2::{ErrorCode, Repository, StatusOptions};
+use git2::{ErrorCode, Oid, Repository, StatusOptions};
 
 use crate::error::{Aftermath, Failure, Result};
 
@@ -100,6 +100,27 @@ pub fn resolve(dir: &Utf8Path, name: &str) -> Result<String> {
     Ok(commit.id().to_string())
 }
 
+/// Whether the history of the commit `wish` has `commit` in it; `None` where the
+/// repository around `dir` cannot tell: there is none, it does not have the wish, or its
+/// history was cut off.
+///
+/// # Errors
+/// When there is a repository that cannot be read.
+pub fn contains(dir: &Utf8Path, wish: &str, commit: &str) -> Result<Option<bool>> {
+    let Some(repository) = open(dir)? else { return Ok(None) };
+    let (Ok(wish), Ok(commit)) = (Oid::from_str(wish), Oid::from_str(commit)) else { return Ok(None) };
+    if repository.find_commit(wish).is_err() {
+        return Ok(None);
+    }
+    let there = repository.find_commit(commit).is_ok();
+    let contained = wish == commit || (there && descends(&repository, dir, wish, commit)?);
+    Ok(if contained || !repository.is_shallow() { Some(contained) } else { None })
+}
+
+fn descends(repository: &Repository, dir: &Utf8Path, wish: Oid, commit: Oid) -> Result<bool> {
+    repository.graph_descendant_of(wish, commit).map_err(|e| unreadable(dir, &e))
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the door to repositories")]
 fn open(dir: &Utf8Path) -> Result<Option<Repository>> {
     match Repository::discover(dir) {
@@ -167,6 +188,37 @@ mod tests {
         assert_eq!(resolve(&root, "HEAD").unwrap(), id);
         assert_eq!(resolve(&root, &id[..10]).unwrap(), id);
         assert_eq!(resolve(&root, "nothing").unwrap_err().aftermath, Aftermath::Usage);
+    }
+
+    #[test]
+    fn tells_whether_one_commit_contains_another() {
+        let (_temp, root, repository) = tree();
+        let mut commits = Vec::new();
+        for text in ["1", "2"] {
+            std::fs::write(root.join("x"), text).unwrap();
+            let parents: Vec<_> = repository.head().iter().filter_map(|h| h.peel_to_commit().ok()).collect();
+            let mut index = repository.index().unwrap();
+            index.add_path("x".as_ref()).unwrap();
+            let tree = repository.find_tree(index.write_tree().unwrap()).unwrap();
+            let who = git2::Signature::now("test", "test@example.org").unwrap();
+            let parents: Vec<_> = parents.iter().collect();
+            let id = repository.commit(Some("HEAD"), &who, &who, text, &tree, &parents).unwrap();
+            commits.push(id.to_string());
+        }
+        let [first, second] = [&commits[0], &commits[1]];
+        let nobodys = "1".repeat(40);
+        assert_eq!(contains(&root, second, first).unwrap(), Some(true));
+        assert_eq!(contains(&root, second, second).unwrap(), Some(true));
+        assert_eq!(contains(&root, first, second).unwrap(), Some(false));
+        assert_eq!(contains(&root, first, &nobodys).unwrap(), Some(false));
+        assert_eq!(contains(&root, &nobodys, first).unwrap(), None);
+        assert_eq!(contains(&root, first, "no commit").unwrap(), None);
+        // Of a history that was cut off nobody knows what it would have.
+        std::fs::write(root.join(".git/shallow"), format!("{second}\n")).unwrap();
+        assert_eq!(contains(&root, second, second).unwrap(), Some(true));
+        assert_eq!(contains(&root, second, &nobodys).unwrap(), None);
+        let temp = tempfile::tempdir().unwrap();
+        assert_eq!(contains(Utf8Path::from_path(temp.path()).unwrap(), first, second).unwrap(), None);
     }
 
     #[test]

@@ -169,16 +169,20 @@ impl Host {
         self.line(self.spelled())
     }
 
-    /// The same over a connection of its own.
+    /// The same over a connection of its own, to another address if one is given.
     ///
     /// # Errors
-    /// As for [`Host::script`].
-    pub async fn script_fresh(&self, script: Script, args: &[String]) -> Result<Reply> {
-        let argv = match self.ssh() {
-            None => self.starts(script, args)?,
-            Some(ssh) => ssh.fresh_command(self.spelled()).stdin(script.input(args)?),
-        };
-        self.ask(script, &argv, script.limits(), Reply::parse, |_| true).await
+    /// Exit 11, with what to do, when there is no such connection, and as for
+    /// [`Host::script`].
+    pub async fn script_fresh(&self, to: Option<&Address>, script: Script, args: &[String]) -> Result<Reply> {
+        let Some(ssh) = self.ssh() else { return self.script(script, args).await };
+        let argv = ssh.fresh_command(to, self.spelled()).stdin(script.input(args)?);
+        let output = process::answer(&argv, script.limits(), |_| true).await;
+        let output = output.map_err(|why| reply::stopped(script, why, &self.by_hand("true")))?;
+        if output.code == Some(255) {
+            return Err(ssh.trouble(to, &output.errors()));
+        }
+        Reply::parse(&output.stdout).ok_or_else(|| reply::not_whole(script, &output, &self.by_hand("true")))
     }
 
     /// What `nix copy` needs: the store's URL and NIX_SSHOPTS. `None`: the store is ours.

@@ -83,6 +83,8 @@ scripts! {
     NEEDS = "needs";
     /// Finds a program that reaches guests over vsock.
     VSOCK = "vsock";
+    /// Who works on VMs now.
+    LOCKS = "locks";
     /// Hands in a verdict.
     DECIDE = "decide";
     /// Ends what a reboot left open.

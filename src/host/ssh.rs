@@ -60,7 +60,7 @@ impl Ssh {
         }
         let session = tokio::time::timeout(LOGIN, builder.connect(&host)).await;
         let session =
-            session.map_err(|_| never_let_in(&host, port))?.map_err(|e| explain(&host, port, &e))?;
+            session.map_err(|_| never_let_in(&host, port))?.map_err(|e| explain(&host, port, &said(&e)))?;
         let socket = Utf8PathBuf::from_path_buf(session.control_socket().to_path_buf())
             .map_err(|_| Failure::bug("the control socket's path is not UTF-8"))?;
         let lease = process::hold(&over(&socket, "cat"))?;
@@ -74,8 +74,10 @@ impl Ssh {
     }
 
     /// A remote command over a connection of its own: whether this one can be made is
-    /// what the verdict asks, so the user's multiplexing must not fake it.
-    pub fn fresh_command(&self, command: &str) -> Argv {
+    /// what the verdict asks, so the user's multiplexing must not fake it. The host key is
+    /// that of the address which is dialled.
+    pub fn fresh_command(&self, to: Option<&Address>, command: &str) -> Argv {
+        let (user, host, port) = self.destination(to);
         let mut argv = Argv::new("ssh").args([
             "-o",
             "ControlMaster=no",
@@ -91,13 +93,26 @@ impl Ssh {
             "ServerAliveInterval=5",
             "-T",
         ]);
-        if let Some(user) = &self.user {
+        if let Some(user) = user {
             argv = argv.args(["-l", user]);
         }
-        if let Some(port) = self.port {
+        if let Some(port) = port {
             argv = argv.args(["-p".to_owned(), port.to_string()]);
         }
-        argv.args(["--", &self.host]).arg(command)
+        argv.args(["--", host]).arg(command)
+    }
+
+    fn destination<'a>(&'a self, to: Option<&'a Address>) -> (Option<&'a str>, &'a str, Option<u16>) {
+        match to {
+            Some(Address::Ssh { user, host, port }) => (user.as_deref(), host, *port),
+            _ => (self.user.as_deref(), &self.host, self.port),
+        }
+    }
+
+    /// Why there was no fresh connection, by what ssh said.
+    pub fn trouble(&self, to: Option<&Address>, said: &str) -> Failure {
+        let (_, host, port) = self.destination(to);
+        explain(host, port, said)
     }
 
     /// Asks the master whether it still has a connection.
@@ -152,12 +167,15 @@ fn never_let_in(host: &str, port: Option<u16>) -> Failure {
         .help(format!("see that this works without a question: ssh -o BatchMode=yes {at}{host} true"))
 }
 
-/// A connection error as a sentence, with what to do.
-fn explain(host: &str, port: Option<u16>, error: &openssh::Error) -> Failure {
-    let text = match error {
+fn said(error: &openssh::Error) -> String {
+    match error {
         openssh::Error::Connect(e) | openssh::Error::Master(e) => e.to_string(),
         other => other.to_string(),
-    };
+    }
+}
+
+/// What ssh said of a connection that it could not make as a sentence, with what to do.
+fn explain(host: &str, port: Option<u16>, text: &str) -> Failure {
     let address = Address::Ssh { user: None, host: host.to_owned(), port };
     let at = port.map(|p| format!("-p {p} ")).unwrap_or_default();
     let (what, help) = if text.contains("Host key verification failed") || text.contains("host key") {
@@ -189,5 +207,5 @@ fn explain(host: &str, port: Option<u16>, error: &openssh::Error) -> Failure {
     } else {
         (format!("cannot reach {address}"), format!("see that this works: ssh {at}{host} true"))
     };
-    Failure::new(Aftermath::Unreachable, what).output(&text).help(help)
+    Failure::new(Aftermath::Unreachable, what).output(text).help(help)
 }

@@ -25,6 +25,18 @@ pub enum Address {
     },
 }
 
+impl Address {
+    /// The same hypervisor at another address, where `to` may leave out user and port;
+    /// `None` where there is no such thing.
+    pub fn moved(&self, to: &Self) -> Option<Self> {
+        let (Self::Ssh { user, port, .. }, Self::Ssh { user: other, host, port: gate }) = (self, to) else {
+            return None;
+        };
+        let user = other.clone().or_else(|| user.clone());
+        Some(Self::Ssh { user, host: host.clone(), port: gate.or(*port) })
+    }
+}
+
 impl FromStr for Address {
     type Err = InvalidName;
 

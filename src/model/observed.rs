@@ -26,6 +26,8 @@ pub struct Observed {
     pub ledger: Vec<Entry>,
     /// Transactions that have no outcome yet.
     pub open: Vec<OpenTransaction>,
+    /// Transactions that have ended without their user, oldest first.
+    pub unheard: Vec<Unheard>,
 }
 
 /// Facts of the machine.
@@ -145,4 +147,21 @@ pub struct OpenTransaction {
     pub vm: String,
     /// Whether somebody on the hypervisor still works on it.
     pub alive: bool,
+}
+
+/// A transaction of whose outcome nobody has heard: its laptop was gone before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unheard {
+    /// Its id.
+    pub id: String,
+    /// The microVM it is about.
+    pub vm: String,
+    /// Who began it: who, since when, what.
+    pub holder: String,
+    /// One of the result words.
+    pub result: String,
+    /// Its exit code.
+    pub exit: u8,
+    /// Why, one word; empty when all went well.
+    pub reason: String,
 }

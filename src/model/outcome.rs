@@ -73,6 +73,9 @@ pub struct Outcome {
     pub console: Vec<String>,
     /// The transaction, for `history`.
     pub transaction: Option<String>,
+    /// What a person must do, in this order, where nobody else can help.
+    #[serde(default)]
+    pub todo: Vec<String>,
 }
 
 impl Outcome {
@@ -92,6 +95,7 @@ impl Outcome {
             shutdown: None,
             console: Vec::new(),
             transaction: None,
+            todo: Vec::new(),
         }
     }
 }

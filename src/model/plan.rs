@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{Check, Expect, From};
 use super::closure::ClosureDiff;
+use super::inventory::FlakeFacts;
 use super::name::VmName;
 use super::settings::{Deadlines, Guest};
 use super::store_path::StorePath;
@@ -86,6 +87,9 @@ pub struct Move {
     pub notes: Vec<String>,
     /// Content of the `flake` file that a new VM gets.
     pub flake: Option<String>,
+    /// Where the flake was from, when it is not this command's: a generation's.
+    #[serde(default)]
+    pub made_of: Option<FlakeFacts>,
     /// What is kept beside the generation for a later rollback to it.
     #[serde(default)]
     pub terms: Option<Terms>,

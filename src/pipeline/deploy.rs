@@ -1,50 +1,40 @@
 //! One VM's switch: begin the transaction, run the laptop's checks while it is on
-//! trial, hand in the verdict, read back what the hypervisor recorded.
+//! trial, hand in the verdict, read back what the hypervisor recorded. Where the line is
+//! lost, all but the beginning is done again over a new connection.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::reconnect::follow_again;
+use super::Footprint;
+use super::aftercare;
+use super::reconnect::Ways;
+use super::verdict::{self, Court, Progress};
 use crate::error::{Aftermath, Failure, Result, last_lines};
-use crate::host::{Host, probe};
-use crate::model::address::Address;
-use crate::model::check::{CheckResult, Expect};
+use crate::host::{Host, clock, probe};
+use crate::model::check::CheckResult;
 use crate::model::event::{Event, Events};
 use crate::model::outcome::{Outcome, Word};
 use crate::model::plan::{How, Move};
-use crate::stage::Copied;
-use crate::stage::judge::{self, Verdict};
 use crate::stage::switch::{self, Ended, Facts, Line, OnTrial};
+use crate::stage::{Copied, judge, observe};
 
 /// What one switch needs besides the move itself.
+#[derive(Clone)]
 pub struct Attendance<'a> {
     /// The open connection.
     pub host: &'a Host,
     /// To connect again when it is lost.
-    pub address: &'a Address,
+    pub ways: Ways<'a>,
     /// What is the same for all switches of this command.
     pub facts: &'a Facts,
     /// Where to say what happens.
     pub events: &'a Events,
+    /// What was touched so far.
+    pub footprint: &'a Footprint,
     /// Becomes true at the first Ctrl-C.
-    pub interrupted: tokio::sync::watch::Receiver<bool>,
-}
-
-impl<'a> Attendance<'a> {
-    /// The same over another connection.
-    pub fn over<'b>(&'b self, host: &'b Host) -> Attendance<'b>
-    where
-        'a: 'b,
-    {
-        Attendance {
-            host,
-            address: self.address,
-            facts: self.facts,
-            events: self.events,
-            interrupted: self.interrupted.clone(),
-        }
-    }
+    pub interrupted: watch::Receiver<bool>,
 }
 
 /// Switches one VM and says how it ended. Only what the hypervisor recorded counts.
@@ -56,7 +46,7 @@ pub async fn deploy(attendance: &Attendance<'_>, copied: Copied) -> Outcome {
             (attend(attendance, &trial).await.unwrap_or_else(|f| failed(&trial, &f)), Some(id))
         }
         Err(failure) => {
-            let mut outcome = Outcome::new(vm, Word::Failed, failure.aftermath.code());
+            let mut outcome = Outcome::new(vm.clone(), Word::Failed, failure.aftermath.code());
             outcome.detail = Some(failure.message);
             (outcome, None)
         }
@@ -64,6 +54,7 @@ pub async fn deploy(attendance: &Attendance<'_>, copied: Copied) -> Outcome {
     outcome.from = from;
     outcome.to = Some(to);
     outcome.transaction = id;
+    attendance.footprint.ends(&vm, outcome.exit);
     attendance.events.send(Event::Done { outcome: outcome.clone() });
     outcome
 }
@@ -79,54 +70,140 @@ fn failed(trial: &OnTrial, failure: &Failure) -> Outcome {
 }
 
 async fn attend(attendance: &Attendance<'_>, trial: &OnTrial) -> Result<Outcome> {
-    let vm = &trial.movement.vm;
-    let checks = &trial.hypervisor_checks();
-    let way = probe::way(attendance.host, &trial.movement);
-    let staged = trial.movement.how == How::Stage;
-    let before = if staged { Vec::new() } else { judge::before(&trial.movement, &way).await };
-    let (progress, watched) = watch::channel(Progress::Begun);
-    let events = attendance.events;
-    let told = &std::cell::Cell::new(0);
-    let tell = move |line: Line| {
-        told.set(told.get() + 1);
-        if let Line::Step(step, _) = &line {
-            let reached = Progress::of(step);
-            progress.send_if_modified(|now| {
-                let further = reached > *now;
-                *now = (*now).max(reached);
-                further
-            });
-        }
-        if let Some(event) = line.event(vm, checks) {
-            events.send(event);
+    let movement = &trial.movement;
+    let mut interrupted = attendance.interrupted.clone();
+    let before = if movement.how == How::Stage {
+        Vec::new()
+    } else {
+        let way = probe::way(attendance.host, movement);
+        tokio::select! {
+            before = judge::before(movement, &way) => before,
+            _ = interrupted.wait_for(|yes| *yes) => return Ok(not_begun(attendance, trial)),
         }
     };
-    let follow = async move {
-        let mut tell = tell;
-        match switch::start(attendance.host, trial, &mut tell).await {
-            Err(failure) if failure.aftermath == Aftermath::Unreachable => {
-                events
-                    .send(Event::Warning { message: format!("{vm}: the connection was lost; asking again") });
-                // The judge goes on listening: a verdict needs no more than a new connection.
-                let (patience, told) = (patience(trial), told.get());
-                let (lost, address) = (attendance.host, attendance.address);
-                follow_again(lost, address, &trial.transaction, patience, told, &mut tell).await
-            }
-            other => other,
-        }
-    };
-    let mut results = Vec::new();
-    let judge = async {
-        if !staged {
-            judge_it(attendance, trial, &way, &before, watched, &mut results).await;
-        }
-    };
-    // Both end: the judge at the latest when the transaction has an outcome.
-    let (ended, ()) = tokio::join!(follow, judge);
-    let mut outcome = outcome_of(trial, ended?, results);
-    if outcome.result == Word::RolledBack {
-        see_to_the_rest(trial, &way, &before, &mut outcome).await;
+    attendance.footprint.begins(&movement.vm);
+    let told = Cell::new(0);
+    let first = Sitting { attendance, trial, before: &before, host: attendance.host, told: &told };
+    let (ended, results) = first.follow(true).await;
+    if !is_lost(&ended) {
+        return conclude(&first, ended?, results).await;
     }
+    let message = format!("{}: the connection was lost; connecting again", movement.vm);
+    attendance.events.send(Event::Warning { message });
+    let began = clock::moment();
+    let patience = patience(trial);
+    loop {
+        let left = patience.saturating_sub(began.elapsed());
+        let again = async {
+            let mut interrupted = attendance.interrupted.clone();
+            let host = attendance.ways.connect_again(left, &mut interrupted, attendance.events).await?;
+            // After a reboot nobody works on it any more: it would have no outcome, ever.
+            observe::close_open(&host).await?;
+            Ok(host)
+        };
+        let failure = match again.await {
+            Ok(host) => {
+                let sitting = Sitting { host: &host, ..first };
+                let left = patience.saturating_sub(began.elapsed()).max(Duration::from_secs(1));
+                let result = match tokio::time::timeout(left, sitting.follow(false)).await {
+                    Ok((Ok(ended), results)) => conclude(&sitting, ended, results).await,
+                    Ok((Err(failure), _)) => Err(failure),
+                    Err(_) => Err(Failure::new(Aftermath::Unknown, "it has not ended yet")),
+                };
+                host.close().await;
+                match result {
+                    Ok(outcome) => return Ok(outcome),
+                    Err(failure) => failure,
+                }
+            }
+            Err(failure) => failure,
+        };
+        if failure.aftermath != Aftermath::Unreachable || began.elapsed() >= patience {
+            return Err(nobody_knows(attendance, trial, &failure));
+        }
+    }
+}
+
+fn is_lost<T>(result: &Result<T>) -> bool {
+    result.as_ref().is_err_and(|failure| failure.aftermath == Aftermath::Unreachable)
+}
+
+fn not_begun(attendance: &Attendance<'_>, trial: &OnTrial) -> Outcome {
+    let code = attendance.footprint.interrupted().code();
+    let mut outcome = Outcome::new(trial.movement.vm.clone(), Word::Skipped, code);
+    outcome.detail = Some("interrupted before it was touched".to_owned());
+    outcome
+}
+
+fn nobody_knows(attendance: &Attendance<'_>, trial: &OnTrial, failure: &Failure) -> Failure {
+    let (id, vm, address) = (&trial.transaction, &trial.movement.vm, attendance.ways.address);
+    let message = format!(
+        "the connection was lost during the switch {id}, and {address} cannot be asked how it ended ({failure})"
+    );
+    Failure::new(Aftermath::Unknown, message).output(&failure.output.join("\n")).help(format!(
+        "the hypervisor finishes or undoes it by itself; look with: deployvm status {vm}; deployvm history {vm}"
+    ))
+}
+
+/// One stretch of following a transaction, over one connection.
+#[derive(Clone, Copy)]
+struct Sitting<'a> {
+    attendance: &'a Attendance<'a>,
+    trial: &'a OnTrial,
+    before: &'a judge::Before,
+    host: &'a Host,
+    /// How many of the transaction's events were handed over.
+    told: &'a Cell<usize>,
+}
+
+impl Sitting<'_> {
+    /// Begins the transaction, or takes it up again, and follows it to its end, with what
+    /// the laptop's checks found meanwhile.
+    async fn follow(&self, begin: bool) -> (Result<Ended>, Vec<CheckResult>) {
+        let Self { attendance, trial, before, host, told } = *self;
+        let (progress, watched) = watch::channel(Progress::Begun);
+        let checks = trial.hypervisor_checks();
+        let mut heard = 0;
+        let tell = |line: Line| {
+            verdict::note(&progress, &line);
+            heard += 1;
+            if heard > told.get() {
+                told.set(heard);
+                line.event(&trial.movement.vm, &checks)
+                    .into_iter()
+                    .for_each(|event| attendance.events.send(event));
+            }
+        };
+        let mut results = Vec::new();
+        let following = async {
+            if begin {
+                switch::start(host, trial, tell).await
+            } else {
+                switch::resume(host, &trial.transaction, tell).await
+            }
+        };
+        let judging = async {
+            if trial.movement.how != How::Stage {
+                Court { attendance, host, trial, before }.sit(watched, &mut results).await;
+            }
+            // The transaction has the last word.
+            std::future::pending().await
+        };
+        let ended = tokio::select! {
+            ended = following => ended,
+            never = judging => never,
+        };
+        (ended, results)
+    }
+}
+
+async fn conclude(sitting: &Sitting<'_>, ended: Ended, results: Vec<CheckResult>) -> Result<Outcome> {
+    let Sitting { trial, before, host, .. } = *sitting;
+    let mut outcome = outcome_of(trial, ended, results);
+    if outcome.result == Word::RolledBack {
+        see_to_the_rest(trial, &probe::way(host, &trial.movement), before, &mut outcome).await;
+    }
+    aftercare::complete(host, &mut outcome).await;
     Ok(outcome)
 }
 
@@ -155,97 +232,6 @@ fn patience(trial: &OnTrial) -> Duration {
     Duration::from_secs(u64::from(2 * deadlines.boot + 2 * checks + deadlines.verdict) + 60)
 }
 
-/// How far a transaction is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Progress {
-    Begun,
-    /// The guest is up.
-    Booted,
-    /// The hypervisor's positive checks hold.
-    Positive,
-    /// It waits for the verdict.
-    Waiting,
-    /// Decided, by whomever.
-    Over,
-}
-
-impl Progress {
-    fn of(step: &str) -> Self {
-        match step {
-            "booted" => Self::Booted,
-            "positive" => Self::Positive,
-            "waiting" => Self::Waiting,
-            "failed" | "decided" | "undoing" | "closed" => Self::Over,
-            _ => Self::Begun,
-        }
-    }
-}
-
-/// Waits until a step is reached; false when the transaction ends before.
-async fn reached(progress: &mut watch::Receiver<Progress>, wanted: Progress) -> bool {
-    progress.wait_for(|now| *now >= wanted).await.is_ok_and(|now| *now == wanted || *now < Progress::Over)
-}
-
-/// Waits until the VM is up, runs the laptop's checks, waits until the hypervisor's
-/// hold, and hands the verdict in. What must be refused comes after all that must not.
-async fn judge_it(
-    attendance: &Attendance<'_>,
-    trial: &OnTrial,
-    way: &probe::Way,
-    before: &judge::Before,
-    progress: watch::Receiver<Progress>,
-    results: &mut Vec<CheckResult>,
-) {
-    let mut interrupted = attendance.interrupted.clone();
-    let (id, movement, events) = (&trial.transaction, &trial.movement, attendance.events);
-    let mut over = progress.clone();
-    let verdict = {
-        let work = async {
-            let mut progress = progress;
-            if !reached(&mut progress, Progress::Booted).await {
-                return None;
-            }
-            let bad = if attendance.facts.keep_failed { Verdict::KeepFailed } else { Verdict::CheckFailed };
-            judge::checks(movement, Expect::Ok, way, before, events, results).await;
-            if !results.iter().all(judge::is_good) {
-                return Some(bad);
-            }
-            if trial.agree
-                && let Err(failure) = judge::agree(attendance.host, id).await
-            {
-                // It waits in vain, and undoes.
-                events.send(Event::Warning { message: format!("{}: {}", movement.vm, failure.message) });
-            }
-            if movement.expects_elsewhere(Expect::Refused) {
-                if !reached(&mut progress, Progress::Positive).await {
-                    return None;
-                }
-                judge::checks(movement, Expect::Refused, way, before, events, results).await;
-                if !results.iter().all(judge::is_good) {
-                    return Some(bad);
-                }
-            }
-            reached(&mut progress, Progress::Waiting).await.then_some(Verdict::Commit)
-        };
-        tokio::select! {
-            verdict = work => verdict,
-            // What is decided needs no more checks: they would ask what ran before.
-            _ = over.wait_for(|now| *now == Progress::Over) => None,
-            _ = interrupted.wait_for(|yes| *yes) => Some(Verdict::Interrupted),
-        }
-    };
-    let handed = match verdict {
-        None => return,
-        Some(Verdict::Commit) => judge::hand_in(attendance.host, id, Verdict::Commit, results).await,
-        Some(other) => judge::ask_to_undo(attendance.host, id, other, results).await,
-    };
-    if let Err(failure) = handed {
-        // Without a verdict the hypervisor undoes; its record will say so.
-        let message = format!("{}: the verdict could not be handed in: {}", movement.vm, failure.message);
-        events.send(Event::Warning { message });
-    }
-}
-
 fn outcome_of(trial: &OnTrial, ended: Ended, laptop: Vec<CheckResult>) -> Outcome {
     let recorded = ended.recorded;
     let result = match recorded.result.as_str() {
@@ -258,6 +244,7 @@ fn outcome_of(trial: &OnTrial, ended: Ended, laptop: Vec<CheckResult>) -> Outcom
     };
     let mut outcome = Outcome::new(trial.movement.vm.clone(), result, recorded.exit);
     outcome.generation = recorded.generation;
+    outcome.to = Some(trial.movement.to.clone());
     let good = matches!(result, Word::Deployed | Word::Staged | Word::Done);
     outcome.reason = (!good && !recorded.reason.is_empty()).then_some(recorded.reason);
     outcome.checks = ended.checks.iter().filter_map(|json| serde_json::from_str(json).ok()).collect();

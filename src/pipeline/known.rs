@@ -62,7 +62,15 @@ pub fn wishes(aims: &[Aim], recalled: &[Recalled], settle: Settle<'_>) -> Result
         let runner = aim.path.clone();
         wishes.insert(
             aim.vm.clone(),
-            Wish { vm: aim.vm.clone(), runner, wanted: Some(vm), settings, checks, flake: None },
+            Wish {
+                vm: aim.vm.clone(),
+                runner,
+                wanted: Some(vm),
+                settings,
+                checks,
+                flake: None,
+                behind: None,
+            },
         );
     }
     let names: Vec<String> = aims.iter().map(|aim| aim.vm.to_string()).collect();

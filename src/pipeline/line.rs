@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::deploy::{Attendance, deploy};
-use crate::error::Failure;
+use crate::error::{Aftermath, Failure};
 use crate::host::Host;
 use crate::model::name::VmName;
 use crate::model::outcome::{Outcome, Word};
@@ -28,20 +28,21 @@ pub fn untouched(movement: &Move) -> Option<Outcome> {
 }
 
 /// Switches in order, at most `at_once` at a time. A VM waits for those that it comes
-/// `after`. Outcomes are in the order of the plan.
+/// `after`. Also returns the connection that was made anew, if one was lost.
 pub async fn run(
     attendance: &Attendance<'_>,
     copied: Vec<Copied>,
     after: &After,
     at_once: usize,
-) -> Vec<Outcome> {
+) -> (Vec<Outcome>, Option<Host>) {
     let mut waiting: Vec<Copied> = copied;
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut fresh: Option<Host> = None;
     while !waiting.is_empty() {
-        let stopped = outcomes.iter().any(|o| o.exit != 0) || *attendance.interrupted.borrow();
-        if stopped {
-            outcomes.extend(waiting.drain(..).map(|c| not_reached(c.movement())));
+        let interrupted = *attendance.interrupted.borrow();
+        if interrupted || outcomes.iter().any(|o| o.exit != 0) {
+            let why = if interrupted { attendance.footprint.interrupted() } else { Aftermath::NotReached };
+            outcomes.extend(waiting.drain(..).map(|c| not_reached(c.movement(), why)));
             break;
         }
         let open: BTreeSet<VmName> = waiting.iter().map(|c| c.movement().vm.clone()).collect();
@@ -58,7 +59,7 @@ pub async fn run(
         }
         // A connection that was lost during the last switch is made anew before the next.
         if !fresh.as_ref().unwrap_or(attendance.host).is_alive().await {
-            match attendance.host.anew(attendance.address).await {
+            match attendance.ways.connect().await {
                 Ok(host) => fresh = Some(host),
                 Err(failure) => {
                     let all = batch.iter().chain(&waiting);
@@ -67,18 +68,14 @@ pub async fn run(
                 }
             }
         }
-        let attendance = attendance.over(fresh.as_ref().unwrap_or(attendance.host));
+        let attendance = Attendance { host: fresh.as_ref().unwrap_or(attendance.host), ..attendance.clone() };
         outcomes.extend(together(&attendance, batch).await);
     }
-    if let Some(host) = fresh {
-        host.close().await;
-    }
-    outcomes
+    (outcomes, fresh)
 }
 
 fn unreachable(movement: &Move, failure: &Failure) -> Outcome {
-    let mut outcome = not_reached(movement);
-    outcome.exit = failure.aftermath.code();
+    let mut outcome = not_reached(movement, failure.aftermath);
     outcome.detail = Some(format!("not reached: {}", failure.message));
     outcome
 }
@@ -110,8 +107,8 @@ async fn join_all<F: Future + Unpin>(mut futures: Vec<F>) -> Vec<F::Output> {
     outputs.into_iter().flatten().collect()
 }
 
-fn not_reached(movement: &Move) -> Outcome {
-    let mut outcome = Outcome::new(movement.vm.clone(), Word::Skipped, 13);
+fn not_reached(movement: &Move, why: Aftermath) -> Outcome {
+    let mut outcome = Outcome::new(movement.vm.clone(), Word::Skipped, why.code());
     outcome.from = movement.from.clone();
     outcome.to = Some(movement.to.clone());
     outcome.detail = Some("not reached: the line stopped before it".to_owned());

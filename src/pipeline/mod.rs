@@ -1,9 +1,12 @@
 //! The order: cli's verbs as sequences of stages and plan. Nothing here prints; what
 //! happens meanwhile goes out as events, what came of it is returned.
 
+pub mod aftercare;
+pub mod behind;
 pub mod check;
 pub mod deploy;
 pub mod differ;
+pub mod footprint;
 pub mod keep;
 pub mod known;
 pub mod line;
@@ -12,10 +15,12 @@ pub mod past;
 pub mod power;
 pub mod prepare;
 pub mod push;
+pub mod queue;
 pub mod reconnect;
 pub mod rollback;
 pub mod runners;
 pub mod status;
+pub mod verdict;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +35,8 @@ use crate::model::name::{VmName, Word};
 use crate::model::settings::VmSettings;
 pub use crate::plan::build_on::BuildOn;
 pub use crate::plan::decide::Choices;
+pub use footprint::Footprint;
+pub use queue::Patience;
 
 /// What every verb needs.
 #[derive(Debug, Clone)]
@@ -38,6 +45,10 @@ pub struct Context {
     pub events: Events,
     /// Becomes true at the first Ctrl-C.
     pub interrupted: tokio::sync::watch::Receiver<bool>,
+    /// What was touched so far.
+    pub footprint: Footprint,
+    /// How long to wait for others.
+    pub patience: Patience,
     /// `$XDG_CACHE_HOME/deployvm`, if there is one.
     pub cache: Option<Utf8PathBuf>,
 }
@@ -112,4 +123,6 @@ pub struct Intent<'a> {
     pub choices: Choices,
     /// Whether checks are run.
     pub checks: bool,
+    /// Go on where the wish is behind what runs.
+    pub force_behind: bool,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Context, Target, look};
+use super::{Context, Target, look, queue};
 use crate::error::Result;
 use crate::host::{Host, clock};
 use crate::model::event::Event;
@@ -29,11 +29,20 @@ pub struct Looked {
 /// 11 when the hypervisor cannot be reached.
 pub async fn open(context: &Context, target: &Target) -> Result<Looked> {
     let host = look::connect(context, &target.address).await?;
-    let observed = look::look(context, &host, target, &[]).await?;
+    let observed = look::look(context, &host, target.elevate, &[]).await?;
     Ok(Looked { host, observed })
 }
 
 impl Looked {
+    /// Waits for others who work on these VMs, where the user wants that.
+    ///
+    /// # Errors
+    /// 11 when the hypervisor cannot be asked.
+    pub async fn in_turn(self, context: &Context, vms: &[VmName]) -> Result<Self> {
+        let observed = queue::wait(context, &self.host, vms, &[], self.observed).await?;
+        Ok(Self { observed, ..self })
+    }
+
     /// Every VM that the hypervisor has or remembers.
     pub fn known(&self) -> BTreeSet<VmName> {
         let remembered = self.observed.ledger.iter().filter_map(|entry| entry.vm.parse().ok());

@@ -48,8 +48,10 @@ pub struct Ready {
 pub async fn prepare(context: &Context, errand: &Errand<'_>) -> Result<Ready> {
     let looked = open(context, &errand.target).await?;
     let installed: BTreeSet<VmName> = looked.observed.vms.keys().cloned().collect();
+    let chosen = select::among(&errand.typed, &installed, &errand.tags)?;
+    let looked = looked.in_turn(context, &chosen).await?;
     let mut aims = Vec::new();
-    for vm in select::among(&errand.typed, &installed, &errand.tags)? {
+    for vm in chosen {
         let Some(found) = looked.observed.vms.get(&vm) else { continue };
         let path = boots(&vm, found)?;
         aims.push(Aim { number: generations::number_of(found, &path).unwrap_or(0), vm, path });
@@ -100,7 +102,7 @@ pub async fn carry_out(context: &Context, errand: &Errand<'_>, ready: &Ready) ->
             context.events.send(Event::Warning { message });
         }
     }
-    let site = Site { host: &ready.looked.host, address: &errand.target.address };
+    let site = Site { host: &ready.looked.host, address: &errand.target.address, moved: None };
     let manner = Manner { keep_failed: true, at_once: 1, ..Manner::default() };
     let mut outcomes = without_copying(context, &site, &ready.plan, errand.power.verb(), &manner).await;
     for outcome in &mut outcomes {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 
 use super::runners::{Runners, There, Workshop};
-use super::{Chosen, Context, Intent, look};
+use super::{Chosen, Context, Intent, behind, look, queue};
 use crate::error::{Aftermath, Result, without_secrets};
 use crate::host::{Host, git, machine};
 use crate::model::closure::Closure;
@@ -64,7 +64,7 @@ pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> 
     let (build_on, choices) = (intent.build_on, intent.choices);
     let looking = look_at(context, &request, intent);
     let looked = context.unless_interrupted(Aftermath::Declined, looking).await?;
-    let Looked { inventory, chosen, ordered, host, mut observed } = looked;
+    let Looked { inventory, chosen, ordered, host, mut observed, remarks } = looked;
     let workshop = Workshop { context, host: &host, request: &request, build_on };
     // What is to be done does not depend on closures: where its checks run is looked at
     // while those are built and listed.
@@ -92,6 +92,7 @@ pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> 
     for (movement, draft) in plan.moves.iter_mut().zip(draft.moves) {
         movement.vsock = draft.vsock;
     }
+    plan.warnings.extend(remarks);
     plan.warnings.extend(places);
     plan.broken = inventory.broken.iter().map(|(vm, error)| (vm.clone(), error.clone())).collect();
     there.remark(&mut plan);
@@ -106,6 +107,8 @@ struct Looked {
     ordered: Ordered,
     host: Host,
     observed: Observed,
+    /// What the guard says.
+    remarks: Vec<String>,
 }
 
 async fn look_at(context: &Context, request: &EvalRequest, intent: Intent<'_>) -> Result<Looked> {
@@ -120,15 +123,18 @@ async fn look_at(context: &Context, request: &EvalRequest, intent: Intent<'_>) -
     let (inventory, connection) = tokio::join!(evaluation, connection);
     let inventory = inventory?;
     let chosen = (intent.settle)(&inventory)?;
-    let ordered = wishes(&inventory, &chosen, intent.checks)?;
+    let mut ordered = wishes(&inventory, &chosen, intent.checks)?;
     let host = match connection? {
         Some(host) => host,
         None => look::connect(context, &chosen.target.address).await?,
     };
     let wanted: Vec<(VmName, StorePath)> =
         ordered.wishes.iter().map(|w| (w.vm.clone(), w.runner.clone())).collect();
-    let observed = look::look(context, &host, &chosen.target, &wanted).await?;
-    Ok(Looked { inventory, chosen, ordered, host, observed })
+    let observed = look::look(context, &host, chosen.target.elevate, &wanted).await?;
+    let vms: Vec<VmName> = wanted.iter().map(|(vm, _)| vm.clone()).collect();
+    let observed = queue::wait(context, &host, &vms, &wanted, observed).await?;
+    let remarks = behind::guard(&inventory.flake, &observed, &mut ordered.wishes, intent.force_behind)?;
+    Ok(Looked { inventory, chosen, ordered, host, observed, remarks })
 }
 
 pub(super) fn request(context: &Context, intent: &Intent<'_>) -> Result<EvalRequest> {
@@ -169,6 +175,7 @@ pub(super) fn wishes(inventory: &Inventory, chosen: &Chosen, run_checks: bool) -
             settings: settings.clone(),
             checks,
             flake: flake.clone(),
+            behind: None,
         });
     }
     Ok(Ordered { wishes, after: After(after) })

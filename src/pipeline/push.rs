@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use super::Context;
 use super::deploy::Attendance;
 use super::line::{self, After};
+use super::reconnect::Ways;
 use super::runners::There;
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::{Host, identity};
 use crate::model::address::Address;
 use crate::model::event::Event;
 use crate::model::inventory::FlakeFacts;
+use crate::model::name::TransactionId;
 use crate::model::outcome::Outcome;
 use crate::model::plan::{Move, Plan};
 use crate::model::store_path::StorePath;
@@ -36,6 +38,14 @@ pub struct Site<'a> {
     pub host: &'a Host,
     /// To connect again when it is lost.
     pub address: &'a Address,
+    /// Where it can be reached when the change has moved it (`--confirm-from`).
+    pub moved: Option<&'a Address>,
+}
+
+impl Site<'_> {
+    fn ways(&self) -> Ways<'_> {
+        Ways { first: self.host, address: self.address, moved: self.moved }
+    }
 }
 
 /// Refuses a plan whose closures the hypervisor's Nix would not take from us.
@@ -63,15 +73,13 @@ pub async fn push(
 ) -> Result<Vec<Outcome>> {
     let id = identity::new_id().ok_or_else(|| Failure::bug("could not make an id"))?;
     let moves: Vec<Move> = plan.moves.iter().filter(|m| m.changes()).cloned().collect();
-    let something = !moves.is_empty();
+    if !moves.is_empty() {
+        context.footprint.sends();
+    }
+    let pending = (!moves.is_empty()).then_some(&id);
     let copying = copy::copy(site.host, &id, moves, there.runners(), &manner.pass, &context.events);
     let copied = context.unless_interrupted(Aftermath::StoreOnly, copying).await?;
-    let outcomes = carry_out(context, site, plan, after, ("push", flake, copied), manner).await;
-    // What stays behind is only a root that the next push drops after a day.
-    if something && let Err(failure) = copy::unpend(site.host, &id).await {
-        context.events.send(Event::Warning { message: failure.message });
-    }
-    Ok(outcomes)
+    Ok(carry_out(context, site, plan, after, ("push", flake, copied), (manner, pending)).await)
 }
 
 /// Carries out a plan whose closures are on the hypervisor anyway.
@@ -84,7 +92,8 @@ pub async fn without_copying(
 ) -> Vec<Outcome> {
     let moves: Vec<Move> = plan.moves.iter().filter(|m| m.changes()).cloned().collect();
     let copied = copy::already_there(moves);
-    carry_out(context, site, plan, &After::default(), (verb, FlakeFacts::default(), copied), manner).await
+    let work = (verb, FlakeFacts::default(), copied);
+    carry_out(context, site, plan, &After::default(), work, (manner, None)).await
 }
 
 async fn carry_out(
@@ -93,20 +102,52 @@ async fn carry_out(
     plan: &Plan,
     after: &After,
     (verb, flake, copied): (&'static str, FlakeFacts, Vec<Copied>),
-    manner: &Manner,
+    (manner, pending): (&Manner, Option<&TransactionId>),
 ) -> Vec<Outcome> {
+    let mut fresh = None;
     let mut outcomes: Vec<Outcome> = plan.moves.iter().filter_map(line::untouched).collect();
     if !copied.is_empty() {
         context.events.send(Event::Phase { name: "switch", total: Some(copied.len() as u64) });
         let facts = Facts { verb, who: identity::who().await, flake, keep_failed: manner.keep_failed };
         let attendance = Attendance {
             host: site.host,
-            address: site.address,
+            ways: site.ways(),
             facts: &facts,
             events: &context.events,
+            footprint: &context.footprint,
             interrupted: context.interrupted.clone(),
         };
-        outcomes.extend(line::run(&attendance, copied, after, manner.at_once).await);
+        let (switched, renewed) = line::run(&attendance, copied, after, manner.at_once).await;
+        outcomes.extend(switched);
+        fresh = renewed;
+    }
+    // What nobody knows the end of has not been heard of.
+    let known = outcomes.iter().filter(|o| o.exit != 40 && o.exit != 11);
+    let mut heard: Vec<String> = known.filter_map(|o| o.transaction.clone()).collect();
+    heard.extend(context.footprint.heard());
+    if pending.is_some() || !heard.is_empty() {
+        settle(context, site, fresh, pending, &heard).await;
     }
     line::in_plan_order(plan, outcomes)
+}
+
+/// Lets go of what was held, over a connection that is alive.
+async fn settle(
+    context: &Context,
+    site: &Site<'_>,
+    mut fresh: Option<Host>,
+    pending: Option<&TransactionId>,
+    heard: &[String],
+) {
+    if !fresh.as_ref().unwrap_or(site.host).is_alive().await {
+        // Once is enough: what stays behind is only a root that the next push drops after
+        // a day.
+        fresh = site.ways().connect().await.ok();
+    }
+    if let Err(failure) = copy::settle(fresh.as_ref().unwrap_or(site.host), pending, heard).await {
+        context.events.send(Event::Warning { message: failure.message });
+    }
+    if let Some(host) = fresh {
+        host.close().await;
+    }
 }

@@ -1,58 +1,71 @@
-//! Following a transaction to its recorded outcome, through lost connections: the
-//! hypervisor goes on by itself, so all that is needed is to ask again.
+//! Connecting again after the line was lost: the hypervisor goes on by itself, so all
+//! that is needed is to ask again. Ctrl-C is heard here, too.
 
 use std::time::Duration;
 
-use crate::error::{Aftermath, Failure, Result};
+use tokio::sync::watch;
+
+use crate::error::{Failure, Result};
 use crate::host::{Host, clock};
 use crate::model::address::Address;
-use crate::model::name::TransactionId;
-use crate::stage::observe;
-use crate::stage::switch::{self, Ended, Line};
+use crate::model::event::{Event, Events};
 
-/// Asks a transaction's outcome over new connections, again and again for at most
-/// `patience`. The first `told` of its events were handed over before.
-///
-/// # Errors
-/// Exit 40 when it stays unreachable: nobody here knows how it ended.
-pub async fn follow_again(
-    lost: &Host,
-    address: &Address,
-    id: &TransactionId,
-    patience: Duration,
-    mut told: usize,
-    mut on_event: impl FnMut(Line),
-) -> Result<Ended> {
-    let began = clock::moment();
-    loop {
-        let mut heard = 0;
-        let fresh = |line: Line| {
-            heard += 1;
-            if heard > told {
-                told = heard;
-                on_event(line);
+/// Ways to a hypervisor.
+#[derive(Debug, Clone, Copy)]
+pub struct Ways<'a> {
+    /// The first connection: later ones become root in the same manner.
+    pub first: &'a Host,
+    /// Where it was found.
+    pub address: &'a Address,
+    /// Where it can be reached when the change has moved it (`--confirm-from`).
+    pub moved: Option<&'a Address>,
+}
+
+impl Ways<'_> {
+    /// Connects by the first way that there is.
+    ///
+    /// # Errors
+    /// Exit 11, as for the last one.
+    pub async fn connect(self) -> Result<Host> {
+        match (self.first.anew(self.address).await, self.moved) {
+            (Err(_), Some(moved)) => self.first.anew(moved).await,
+            (result, _) => result,
+        }
+    }
+
+    /// Connects, again and again until `patience` is over. What Ctrl-C means meanwhile is
+    /// said once, and the caller acts on it when there is a connection.
+    ///
+    /// # Errors
+    /// Exit 11 when it stays unreachable.
+    pub async fn connect_again(
+        self,
+        patience: Duration,
+        interrupted: &mut watch::Receiver<bool>,
+        events: &Events,
+    ) -> Result<Host> {
+        let began = clock::moment();
+        let mut heard = *interrupted.borrow();
+        let connecting = async {
+            loop {
+                match self.connect().await {
+                    Ok(host) => return Ok(host),
+                    Err(failure) if began.elapsed() >= patience => return Err::<Host, Failure>(failure),
+                    Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                }
             }
         };
-        let attempt = async {
-            let host = lost.anew(address).await?;
-            // After a reboot nobody works on it any more: it would have no outcome, ever.
-            observe::close_open(&host).await?;
-            let left = patience.saturating_sub(began.elapsed()).max(Duration::from_secs(1));
-            let ended = tokio::time::timeout(left, switch::resume(&host, id, fresh)).await;
-            host.close().await;
-            ended.unwrap_or_else(|_| Err(Failure::new(Aftermath::Unknown, "it has not ended yet")))
-        };
-        match attempt.await {
-            Ok(ended) => return Ok(ended),
-            Err(failure) if began.elapsed() >= patience => {
-                return Err(Failure::new(
-                    Aftermath::Unknown,
-                    format!("the connection was lost during the switch {id}, and {address} cannot be asked how it ended"),
-                )
-                .output(&failure.message)
-                .help("the hypervisor finishes or undoes it by itself; look with: deployvm status; deployvm history"));
+        let mut connecting = std::pin::pin!(connecting);
+        loop {
+            tokio::select! {
+                result = &mut connecting => return result,
+                Ok(_) = interrupted.wait_for(|yes| *yes), if !heard => {
+                    heard = true;
+                    let message = "interrupted, but the hypervisor cannot be asked now: without our word it \
+                                   undoes by itself; still connecting, and Ctrl-C again leaves at once";
+                    events.send(Event::Warning { message: message.to_owned() });
+                }
             }
-            Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{Choices, Context, SettleOne, Target};
 use crate::error::Result;
 use crate::host::clock;
 use crate::model::closure::Closure;
+use crate::model::inventory::FlakeFacts;
 use crate::model::name::{VmName, Word};
 use crate::model::observed::{Found, Observed};
 use crate::model::plan::{How, Move, Plan};
@@ -48,8 +49,9 @@ pub struct Prepared {
 /// 2 for a VM or number that there is not, 12 when there is nothing to go back to, 11
 /// when the hypervisor cannot be reached.
 pub async fn prepare(context: &Context, wanted: &Return<'_>) -> Result<Prepared> {
-    let mut looked = open(context, &wanted.target).await?;
+    let looked = open(context, &wanted.target).await?;
     let chosen = select::among(&wanted.typed, &looked.known(), &wanted.tags)?;
+    let mut looked = looked.in_turn(context, &chosen).await?;
     let ledger = ledger::read(&looked.host, &chosen).await?;
     let mut aims = Vec::new();
     for vm in chosen {
@@ -90,6 +92,13 @@ async fn closures(looked: &mut Looked, aims: &[Aim]) -> Result<BTreeMap<StorePat
 /// Says which generation it is, and refuses one that is not in the store any more.
 fn explain(movement: &mut Move, aim: &Aim, recalled: &Recalled, observed: &Observed) {
     let made = generations::made_by(&aim.vm, aim.number, &aim.path, &observed.ledger);
+    // So that a later push can tell whether it is behind this.
+    movement.made_of = made.filter(|entry| entry.revision.is_some()).map(|entry| FlakeFacts {
+        revision: entry.revision.clone(),
+        dirty: entry.dirty.unwrap_or_default(),
+        fingerprint: entry.fingerprint.clone().unwrap_or_default(),
+        ..FlakeFacts::default()
+    });
     let revision = made.and_then(|entry| entry.revision.as_deref()).and_then(|hash| hash.get(..9));
     let of = revision.map(|hash| format!(" of {hash}")).unwrap_or_default();
     let since = observed.vms.get(&aim.vm).and_then(|found| made_at(found, aim.number));

@@ -29,6 +29,8 @@ pub struct Wish {
     pub checks: Vec<Check>,
     /// What a new VM's `flake` file shall say.
     pub flake: Option<String>,
+    /// Why it is behind what the VM has, and refused.
+    pub behind: Option<String>,
 }
 
 /// What the user chose on the command line.
@@ -128,7 +130,13 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
         }
         Some(found) => match refusal(wish, found, observed) {
             Some(reason) => How::Refuse(reason),
-            None => change(&wish.runner, found, choices, &mut notes),
+            None => {
+                let how = change(&wish.runner, found, choices, &mut notes);
+                if how != How::Keep && !found.autostart {
+                    notes.push("the hypervisor does not start it at boot".to_owned());
+                }
+                how
+            }
         },
     };
     let running = found.filter(|f| f.is_running());
@@ -155,6 +163,7 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
         adopt: adoptable(wish, found),
         notes,
         flake: wish.flake.clone(),
+        made_of: None,
         terms: wish.wanted.as_ref().map(|wanted| Terms::new(wanted, &wish.settings, &taps)),
     }
 }
@@ -174,7 +183,7 @@ fn refusal(wish: &Wish, found: &Found, observed: &Observed) -> Option<String> {
     if let Some(open) = observed.open.iter().find(|t| t.alive && t.vm == vm.as_str()) {
         return Some(format!("the switch {} is still under way", open.id));
     }
-    None
+    wish.behind.clone()
 }
 
 /// Restart happens exactly when what is booted differs from what is wanted.

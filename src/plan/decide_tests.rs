@@ -43,6 +43,7 @@ fn plan_for(found: Option<Found>, choices: Choices) -> Move {
         settings: VmSettings::default(),
         checks: Vec::new(),
         flake: None,
+        behind: None,
     };
     decide("hv", &[wish], &observed, &BTreeMap::new(), choices).moves.remove(0)
 }
@@ -120,6 +121,7 @@ fn no_room_is_seen_before_copying() {
         settings: VmSettings::default(),
         checks: Vec::new(),
         flake: None,
+        behind: None,
     };
     let closure = Closure { paths: [(NEW.parse().unwrap(), 500 << 20)].into() };
     let mut observed = Observed::default();
@@ -128,4 +130,15 @@ fn no_room_is_seen_before_copying() {
     let closures = [(NEW.parse().unwrap(), closure)].into();
     let plan = decide("hv", &[wish], &observed, &closures, Choices::default());
     assert!(plan.impossible[0].contains("100 MiB free"), "{:?}", plan.impossible);
+}
+
+#[test]
+fn says_what_will_not_return_after_a_reboot() {
+    let notes = |autostart, to| {
+        let found = Found { autostart, ..found(to, Some(to), "active") };
+        plan_for(Some(found), Choices::default()).notes
+    };
+    assert_eq!(notes(false, OLD), ["the hypervisor does not start it at boot"]);
+    assert_eq!(notes(true, OLD), [""; 0]);
+    assert_eq!(notes(false, NEW), [""; 0], "nothing is to be done");
 }

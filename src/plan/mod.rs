@@ -2,6 +2,8 @@
 //! which checks, and what must not be deployed together. This room does no I/O of any
 //! kind; everything that it needs comes in as values.
 
+pub mod advice;
+pub mod behind;
 pub mod build_on;
 pub mod checks;
 pub mod conflicts;
@@ -9,6 +11,7 @@ pub mod decide;
 pub mod diff;
 pub mod flake_file;
 pub mod generations;
+pub mod interrupted;
 pub mod order;
 pub mod power;
 pub mod select;

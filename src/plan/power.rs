@@ -51,11 +51,11 @@ fn is_down(found: &Found) -> bool {
 }
 
 fn refusal(power: Power, vm: &VmName, found: &Found, observed: &Observed) -> Option<String> {
-    if let Some(open) = observed.open.iter().find(|open| open.alive && open.vm == vm.as_str()) {
-        return Some(format!("the switch {} is still under way", open.id));
-    }
     if let Some(holder) = &found.locked {
         return Some(format!("it is locked by {}", if holder.is_empty() { "somebody" } else { holder }));
+    }
+    if let Some(open) = observed.open.iter().find(|open| open.alive && open.vm == vm.as_str()) {
+        return Some(format!("the switch {} is still under way", open.id));
     }
     if power.runs() && !found.current_valid {
         return Some(match &found.current {

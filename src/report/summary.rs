@@ -106,6 +106,12 @@ fn block(outcome: &Outcome, page: Page) -> Vec<String> {
             console.map(|line| page.cut(&format!("    {} {}", page.paint(Tone::Dim, "│"), clean_line(line)))),
         );
     }
+    if !outcome.todo.is_empty() {
+        lines.push("  do this, in this order:".to_owned());
+        let numbered = (1..).zip(&outcome.todo);
+        lines.extend(numbered.map(|(n, step)| page.wrap(&format!("  {n}. "), &harmless(step), 5)));
+        return lines;
+    }
     let firsts = ["  next: "].into_iter().chain(std::iter::repeat("        "));
     lines.extend(firsts.zip(next(outcome)).map(|(first, command)| format!("{first}{command}")));
     lines
@@ -139,6 +145,9 @@ pub fn state(outcome: &Outcome) -> Option<String> {
         (30 | 31, _) => runner("what ran before runs again"),
         (32, _) => "left as it is".to_owned(),
         (130, _) => "not touched".to_owned(),
+        _ if !outcome.todo.is_empty() => {
+            "neither what was asked for nor what was before: it needs you".to_owned()
+        }
         _ => "not known: look at the hypervisor".to_owned(),
     })
 }

@@ -44,6 +44,7 @@ pub(super) struct WireOutcome<'a> {
     shutdown: Option<&'a str>,
     console: Vec<String>,
     transaction: Option<&'a str>,
+    todo: Vec<String>,
 }
 
 impl<'a> From<&'a Outcome> for WireOutcome<'a> {
@@ -62,6 +63,7 @@ impl<'a> From<&'a Outcome> for WireOutcome<'a> {
             shutdown: outcome.shutdown.as_deref(),
             console: outcome.console.iter().map(|line| clean_line(line)).collect(),
             transaction: outcome.transaction.as_deref(),
+            todo: outcome.todo.iter().map(|step| clean_line(step)).collect(),
         }
     }
 }

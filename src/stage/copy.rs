@@ -111,7 +111,18 @@ pub async fn hold(host: &Host, push: &TransactionId, paths: &[StorePath]) -> Res
 /// # Errors
 /// Exit 11 when the hypervisor cannot be asked.
 pub async fn unpend(host: &Host, push: &TransactionId) -> Result<()> {
-    host.script(script::UNPEND, &[push.to_string()]).await.map(|_| ())
+    settle(host, Some(push), &[]).await
+}
+
+/// The same at the end of a command, together with the switches whose ends its user has
+/// heard of.
+///
+/// # Errors
+/// Exit 11 when the hypervisor cannot be asked.
+pub async fn settle(host: &Host, push: Option<&TransactionId>, heard: &[String]) -> Result<()> {
+    let mut args = vec![push.map(ToString::to_string).unwrap_or_default()];
+    args.extend_from_slice(heard);
+    host.script(script::UNPEND, &args).await.map(|_| ())
 }
 
 async fn send(argv: &Argv, doing: &str, events: &Events) -> Result<()> {

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::error::Result;
 use crate::host::probe::{self, Way};
 use crate::host::{Host, clock, script};
+use crate::model::address::Address;
 use crate::model::check::{Check, CheckResult, Expect};
 use crate::model::event::{Event, Events};
 use crate::model::name::TransactionId;
@@ -241,27 +242,24 @@ fn holds(check: &Check, found: &str) -> bool {
 /// # Errors
 /// Exit 11 when the hypervisor cannot be told.
 pub async fn agree(host: &Host, id: &TransactionId) -> Result<()> {
-    let args = [id.to_string()];
-    match host.script(script::AGREE, &args).await {
-        // The connection was lost meanwhile; the verdict takes another one, too.
-        Err(_) => host.script_fresh(script::AGREE, &args).await.map(drop),
-        told => told.map(drop),
-    }
+    host.script(script::AGREE, &[id.to_string()]).await.map(drop)
 }
 
 /// Hands the verdict in over a fresh connection, which is itself part of the verdict:
-/// a hypervisor that cannot be reached any more must not be told that all is well.
+/// a hypervisor that cannot be reached any more must not be told that all is well. It
+/// goes to where the change has `moved` the hypervisor, if it has.
 /// Returns the verdict that holds.
 ///
 /// # Errors
 /// Exit 11 when the hypervisor cannot be reached over a new connection.
 pub async fn hand_in(
     host: &Host,
+    moved: Option<&Address>,
     id: &TransactionId,
     verdict: Verdict,
     results: &[CheckResult],
 ) -> Result<String> {
-    let reply = host.script_fresh(script::DECIDE, &decision(id, verdict, results)).await?;
+    let reply = host.script_fresh(moved, script::DECIDE, &decision(id, verdict, results)).await?;
     Ok(reply.fields.first().cloned().unwrap_or_default())
 }
 

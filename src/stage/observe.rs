@@ -6,7 +6,7 @@ mod rise;
 
 use std::collections::BTreeMap;
 
-use crate::error::{Aftermath, Failure, Result};
+use crate::error::{Aftermath, Failure, Result, last_lines};
 use crate::host::{Host, script};
 use crate::model::closure::Closure;
 use crate::model::login::Elevate;
@@ -111,4 +111,16 @@ pub async fn close_open(host: &Host) -> Result<Vec<(String, Option<events::Recor
             _ => None,
         })
         .collect())
+}
+
+/// Those of the VMs that somebody works on, each with who that is.
+///
+/// # Errors
+/// Exit 11 when the hypervisor cannot be asked.
+pub async fn holders(host: &Host, vms: &[VmName]) -> Result<Vec<(VmName, String)>> {
+    let args: Vec<String> = vms.iter().map(ToString::to_string).collect();
+    let reply = host.script(script::LOCKS, &args).await?;
+    let holder = |text: &String| last_lines(text, 1).concat();
+    let all = vms.iter().cloned().zip(reply.fields.iter().map(holder));
+    Ok(all.filter(|(_, holder)| !holder.is_empty()).collect())
 }

@@ -141,6 +141,7 @@ fn holder(facts: &Facts, movement: &Move) -> String {
 }
 
 fn head(transaction: &TransactionId, suffix: &str, movement: &Move, facts: &Facts) -> String {
+    let flake = movement.made_of.as_ref().unwrap_or(&facts.flake);
     open_object(&Head {
         id: format!("{transaction}{suffix}"),
         schema: 1,
@@ -149,9 +150,9 @@ fn head(transaction: &TransactionId, suffix: &str, movement: &Move, facts: &Fact
         vm: movement.vm.as_str(),
         from: movement.from.as_ref(),
         to: &movement.to,
-        revision: facts.flake.revision.as_deref(),
-        dirty: facts.flake.revision.is_some().then_some(facts.flake.dirty),
-        fingerprint: Some(facts.flake.fingerprint.as_str()).filter(|f| !f.is_empty()),
+        revision: flake.revision.as_deref(),
+        dirty: flake.revision.is_some().then_some(flake.dirty),
+        fingerprint: Some(flake.fingerprint.as_str()).filter(|f| !f.is_empty()),
     })
 }
 

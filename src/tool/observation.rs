@@ -7,8 +7,9 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use crate::error::last_lines;
 use crate::model::ledger::Entry;
 use crate::model::name::VmName;
-use crate::model::observed::{Found, HostFacts, Mode, Observed, OpenTransaction, Unit};
+use crate::model::observed::{Found, HostFacts, Mode, Observed, OpenTransaction, Unheard, Unit};
 use crate::model::store_path::StorePath;
+use crate::tool::events::parse_outcome;
 use crate::tool::nix::closure::parse_listing;
 use crate::tool::systemd::parse_units;
 
@@ -45,7 +46,7 @@ pub fn parse(fields: &[String]) -> Observed {
             },
             "odd" => observed.odd_names.push(value.clone()),
             "linked" => observed.linked.extend(value.parse::<VmName>().ok()),
-            "invalid" | "transaction" | "ledger" => {
+            "invalid" | "transaction" | "ended" | "ledger" => {
                 of = Of::Host;
                 host.push((key.clone(), value.clone()));
             }
@@ -69,6 +70,8 @@ pub fn parse(fields: &[String]) -> Observed {
     let invalid: Vec<&str> = get(&host, "invalid").lines().collect();
     let autostart: Vec<&str> = get(&host, "autostart").split_whitespace().collect();
     observed.open = all(&host, "transaction").filter_map(open_transaction).collect();
+    observed.unheard = all(&host, "ended").filter_map(unheard).collect();
+    observed.unheard.sort_by(|a, b| a.id.cmp(&b.id));
     observed.ledger = parse_ledger(get(&host, "ledger"));
     for (name, values) in vms {
         let unit = units.get(&name).cloned().unwrap_or_default();
@@ -138,6 +141,16 @@ fn open_transaction(line: &str) -> Option<OpenTransaction> {
     let id = words.next()?.to_owned();
     let alive = words.next()? == "yes";
     Some(OpenTransaction { id, alive, vm: words.next()?.to_owned() })
+}
+
+fn unheard(text: &str) -> Option<Unheard> {
+    let mut parts = text.splitn(4, '\n');
+    let mut part = || parts.next().map(str::to_owned);
+    let (id, vm, holder) = (part()?, part()?.parse::<VmName>().ok()?.to_string(), part()?);
+    let recorded = parse_outcome(&part()?)?;
+    let reason = if recorded.exit == 0 { String::new() } else { recorded.reason };
+    let holder = last_lines(&holder, 1).concat();
+    Some(Unheard { id, vm, holder, result: recorded.result, exit: recorded.exit, reason })
 }
 
 fn found(values: &Values, unit: Unit, autostart: bool, invalid: &[&str]) -> Found {

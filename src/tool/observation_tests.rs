@@ -120,3 +120,27 @@ proptest! {
         let _ = parse(&fields);
     }
 }
+
+#[test]
+fn ends_that_nobody_has_heard_of() {
+    let outcome = "rolled-back\n30\n\nundo.no-verdict\n1800\nclean\n";
+    let observed = parse(&fields(&[
+        ("transaction", "id3 yes vm1"),
+        ("ended", &format!("id2\nvm2\nme@laptop since 2026: push vm2\n{outcome}")),
+        ("ended", "id1\nvm2\n\ndeployed\n0\n4\ncommit.laptop\n\n\n"),
+        // Never begun, torn, and nothing at all.
+        ("ended", &format!("id4\n\n\n{outcome}")),
+        ("ended", "id5\nvm2\nme"),
+        ("ended", ""),
+    ]));
+    let said: Vec<String> = observed
+        .unheard
+        .iter()
+        .map(|u| format!("{} {} {:?} {} {} {:?}", u.id, u.vm, u.holder, u.result, u.exit, u.reason))
+        .collect();
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    id1 vm2 "" deployed 0 ""
+    id2 vm2 "me@laptop since 2026: push vm2" rolled-back 30 "no-verdict"
+    "#);
+    assert_eq!(observed.open.len(), 1);
+}

@@ -82,6 +82,103 @@ fn a_rollback_that_fails_is_undone() {
 }
 
 #[test]
+fn going_back_needs_nothing_of_the_laptop_but_ssh() {
+    let lab = three();
+    // No flake, no repository, no Nix.
+    for entry in std::fs::read_dir(lab.flake()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }.unwrap();
+    }
+    let bin = lab.dir.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for program in ["ssh", "sh", "uname", "kill"] {
+        std::os::unix::fs::symlink(format!("/usr/bin/{program}"), bin.join(program)).unwrap();
+    }
+    let path = format!("PATH={}", bin.display());
+    let words = ["env", &path, env!("CARGO_BIN_EXE_deployvm"), "rollback", "vm2", "-H", HYPERVISOR];
+    let back = Pushed(lab.laptop(&[&words[..], &["--yes", "--json"]].concat()));
+    assert_eq!(back.expect(0).vm_is("vm2", "deployed", 0)["generation"], 2);
+    lab.answers("vm2", "vm2 version 2");
+    lab.tidy();
+}
+
+#[test]
+fn back_to_what_deployvm_did_not_make() {
+    let lab = Lab::up(&[]);
+    lab.script("install-vm", &["vm2"]).expect(0);
+    lab.answers("vm2", "vm2 version 1");
+    let by_hand = lab.vm("vm2").booted.unwrap();
+    lab.edit_vm("vm2", r#"version = "2";"#);
+    lab.push(&["vm2"]).expect(0);
+    lab.answers("vm2", "vm2 version 2");
+    verb(&lab, &["rollback", "vm2"]).expect(0).vm_is("vm2", "deployed", 0);
+    lab.answers("vm2", "vm2 version 1");
+    lab.vm("vm2").runs(&lab, &by_hand);
+    lab.tidy();
+}
+
+/// Makes of a runner on the hypervisor something that is no program.
+fn spoil(lab: &Lab, runner: &str) {
+    let bin = format!("{runner}/bin");
+    lab.hv(&format!(
+        "chmod -R u+w {bin}; for f in {bin}/*; do cp $f /root/${{f##*/}}; echo garbage >$f; done"
+    ))
+    .expect(0);
+}
+
+#[test]
+fn back_from_garbage() {
+    let lab = three();
+    let old = lab.vm("vm2");
+    spoil(&lab, &old.generations[&3]);
+    lab.hv("systemctl kill -s KILL microvm@vm2").expect(0);
+    crate::running::until("vm2 is down", 60, || match lab.http("vm2") {
+        Ok(said) => Err(said),
+        Err(_) => Ok(()),
+    });
+    let said = verb(&lab, &["rollback", "vm2"]).expect(0).vm_is("vm2", "deployed", 0);
+    assert_eq!(said["generation"], 2);
+    lab.answers("vm2", "vm2 version 2");
+    lab.vm("vm2").runs(&lab, &old.generations[&2]);
+    lab.tidy();
+}
+
+#[test]
+fn a_rollback_that_cannot_even_be_undone_says_what_to_do() {
+    let lab = three();
+    let old = lab.vm("vm2");
+    // Neither where it goes nor where it comes from can be started.
+    spoil(&lab, &old.generations[&2]);
+    spoil(&lab, &old.generations[&3]);
+    let said = verb(&lab, &["rollback", "vm2"]).expect(40).vm_is("vm2", "failed", 40);
+    let todo: Vec<&str> =
+        said["todo"].as_array().unwrap().iter().map(|step| step.as_str().unwrap()).collect();
+    assert!(said["detail"].as_str().unwrap().contains("nothing runs"), "{said}");
+    let steps = [
+        "ssh root@10.99.0.2 journalctl -n 50 -u microvm@vm2",
+        "put the cause right",
+        "deployvm start vm2",
+        "deployvm rollback vm2 --to 1",
+    ];
+    assert_eq!(todo.len(), steps.len(), "{said}");
+    for (step, wanted) in todo.iter().zip(steps) {
+        assert!(step.contains(wanted), "{wanted}: {said}");
+    }
+    // The best that can be reached: what ran before is staged, and comes up as soon as it can.
+    let now = lab.vm("vm2");
+    assert_eq!(now.current.as_ref(), old.generations.get(&3), "{now:#?}");
+    assert_eq!((now.generation, &now.generations), (old.generation, &old.generations));
+    let entry = lab.last_entry("vm2");
+    assert_eq!((&entry["verb"], &entry["result"]), (&"rollback".into(), &"failed".into()), "{entry}");
+    lab.tidy();
+
+    // The last of these steps helps.
+    verb(&lab, &["rollback", "vm2", "--to", "1"]).expect(0).vm_is("vm2", "deployed", 0);
+    lab.answers("vm2", "vm2 version 1");
+    lab.vm("vm2").runs(&lab, &old.generations[&1]);
+}
+
+#[test]
 fn what_failed_is_nothing_to_go_back_to() {
     let lab = Lab::deployed(&[]);
     lab.edit_vm("vm2", r#"version = "2"; fault = "mute";"#);

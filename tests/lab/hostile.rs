@@ -102,7 +102,7 @@ fn a_hypervisor_that_is_silent_or_slow() {
     asked("slow");
     // And one that never says whether the key will do.
     lab.hv("printf '#!/bin/sh\\nsleep 1000\\n' >/root/keys; chmod 755 /root/keys
-        printf 'AuthorizedKeysCommand /root/keys\\nAuthorizedKeysCommandUser root\\nLoginGraceTime 0\\n' \\
+        printf 'AuthorizedKeysFile none\\nAuthorizedKeysCommand /root/keys\\nAuthorizedKeysCommandUser root\\nLoginGraceTime 0\\n' \\
             >/etc/ssh/sshd_config.d/keys.conf
         systemctl reload ssh")
         .expect(0);

@@ -122,6 +122,115 @@ fn ctrl_c_before_a_switch_touches_nothing() {
     lab.tidy();
 }
 
+#[test]
+fn what_ends_a_session_is_heard_like_ctrl_c() {
+    let lab = Lab::deployed(&[]);
+    for signal in ["TERM", "HUP"] {
+        let (old, before) = (lab.vm("vm2"), lab.transactions());
+        let version = format!("2-{signal}");
+        lab.edit_vm("vm2", &format!(r#"version = "{version}";"#));
+        let push = lab.pushing(&["vm2"], &[]);
+        let id = lab.reaches(&before, "started");
+        push.signal(signal);
+        let pushed = Pushed(push.wait(120)).expect(30);
+        assert_eq!(pushed.vm_is("vm2", "rolled-back", 30)["reason"], "interrupted", "{signal}");
+        assert_eq!(consistent(&lab, &id, &old, &version), "rolled-back", "{signal}");
+    }
+}
+
+/// Waits until a push has said this.
+#[track_caller]
+fn says(push: &crate::running::Running, text: &str) {
+    crate::running::until(text, 60, || {
+        let said = push.stdout();
+        if said.contains(text) { Ok(()) } else { Err(said) }
+    });
+}
+
+#[test]
+fn the_second_ctrl_c_leaves_at_once_and_the_next_push_says_how_it_ended() {
+    let lab = Lab::up(&[]);
+    // Its guest takes its time to go down: the undo waits for that.
+    lab.edit_vm("vm2", "stopSeconds = 15;");
+    lab.push(&[]).expect(0);
+    lab.answers("vm2", "vm2 version 1");
+    let (old, before) = (lab.vm("vm2"), lab.transactions());
+    lab.edit_vm("vm2", r#"version = "2"; stopSeconds = null;"#);
+    let push = lab.pushing(&["vm2"], &[]);
+    let id = lab.reaches(&before, "stopping");
+    push.signal("INT");
+    says(&push, "vm2: interrupted: asking the hypervisor to undo it");
+    push.signal("INT");
+    let left = Pushed(push.wait(10));
+    assert_eq!(left.0.code, 40, "{}", left.0);
+    left.0.says("left while vm2 was being switched").says("finishes or undoes that by itself");
+    left.0.says("deployvm status --no-eval vm2");
+    assert!(lab.transaction_file(&id, "outcome").is_none(), "it was not at once");
+
+    lab.outcome(&id);
+    assert_eq!(consistent(&lab, &id, &old, "2"), "rolled-back");
+    let warned = |pushed: &Pushed| {
+        let about = |e: &serde_json::Value| e["message"].as_str().unwrap().contains(&id);
+        pushed.events("warning").into_iter().filter(about).collect::<Vec<_>>()
+    };
+    let pushed = lab.push(&["vm2"]).expect(0);
+    pushed.vm_is("vm2", "deployed", 0);
+    let said = warned(&pushed);
+    assert_eq!(said.len(), 1, "one clear line: {said:?}");
+    let text = said[0]["message"].as_str().unwrap();
+    for part in ["vm2: ", "push vm2", "ended by itself: undone (interrupted): what ran before runs again"] {
+        assert!(text.contains(part), "{text}");
+    }
+    lab.answers("vm2", "vm2 version 2");
+    // It is told once.
+    let again = lab.push(&["vm2"]).expect(0);
+    assert!(warned(&again).is_empty() && again.events("warning").is_empty(), "{}", again.0);
+}
+
+/// Kills the sessions of the hypervisor's sshd: the laptop's connections are cut.
+const CUT: &str = "for p in /proc/[0-9]*; do
+    case $(tr '\\0' ' ' <$p/cmdline 2>/dev/null) in 'sshd: root'*) kill -s KILL ${p#/proc/} ;; esac
+done";
+
+#[test]
+fn a_verdict_is_handed_in_over_the_next_connection() {
+    let lab = Lab::deployed(&[]);
+    let check = "[vms.vm2.checks.web]\nhttp = \"http://10.2.0.2/\"\nfrom = [\"laptop\"]\n";
+    lab.write("deployvm.toml", check);
+    for (step, version) in [("started", "2"), ("stopping", "3")] {
+        let (old, before) = (lab.vm("vm2"), lab.transactions());
+        lab.edit_vm("vm2", &format!(r#"version = "{version}";"#));
+        let push = lab.pushing(&["vm2"], &[("DEPLOYVM_DEFAULTS__VERDICT", "60")]);
+        let id = lab.reaches(&before, step);
+        lab.hv(CUT).expect(0);
+        let pushed = Pushed(push.wait(200)).expect(0);
+        pushed.0.says("the connection was lost");
+        let said = pushed.vm_is("vm2", "deployed", 0);
+        let laptop = |c: &serde_json::Value| c["from"] == "laptop" && c["ok"] == true;
+        assert_eq!(said["checks"].as_array().unwrap().iter().filter(|c| laptop(c)).count(), 1, "{said}");
+        assert_eq!(consistent(&lab, &id, &old, version), "deployed", "{step}");
+        // Nothing is left, although the connection that held it has gone.
+        lab.tidy();
+    }
+}
+
+#[test]
+fn ctrl_c_is_heard_while_there_is_no_connection() {
+    let lab = Lab::deployed(&[]);
+    let (old, before) = (lab.vm("vm2"), lab.transactions());
+    lab.edit_vm("vm2", r#"version = "2";"#);
+    let push = lab.pushing(&["vm2"], &[("DEPLOYVM_DEFAULTS__VERDICT", "200")]);
+    let id = lab.reaches(&before, "flipped");
+    lab.script("link", &["down"]).expect(0);
+    says(&push, "the connection was lost");
+    push.signal("INT");
+    says(&push, "cannot be asked now");
+    lab.script("link", &["up"]).expect(0);
+    let pushed = Pushed(push.wait(200)).expect(30);
+    assert_eq!(pushed.vm_is("vm2", "rolled-back", 30)["reason"], "interrupted");
+    assert_eq!(consistent(&lab, &id, &old, "2"), "rolled-back");
+}
+
 /// Does something to the unit of a transaction that has reached a step.
 #[track_caller]
 fn harm(lab: &Lab, step: &str, how: &str) {

@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests, too")]
 
 mod back;
+mod behind;
 mod build_on;
 mod checks;
 mod choices;
@@ -22,9 +23,11 @@ mod harness;
 mod hostile;
 mod hypervisor;
 mod interrupted;
+mod moved;
 mod neighbours;
 mod nixes;
 mod owners;
+mod queue;
 mod reboot;
 mod refused;
 mod retention;

@@ -77,6 +77,7 @@ pub fn a_move(name: &str, how: How) -> Move {
         adopt: Vec::new(),
         notes: Vec::new(),
         flake: None,
+        made_of: None,
         terms: None,
     }
 }

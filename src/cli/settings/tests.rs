@@ -167,6 +167,33 @@ fn a_vm_is_what_the_layers_say_over_its_own_configuration_over_the_defaults() {
 }
 
 #[test]
+fn every_deadline_can_be_said_of_one_vm_in_every_layer() {
+    let one = |key: &str| -> Vec<[u64; 2]> {
+        let read = |given: Given, output: Value, own: Option<VmSettings>| {
+            let settled = given.layers().unwrap().with_flake_value(Some(output)).unwrap();
+            let value = |vm: &str, own: Option<&VmSettings>| {
+                let settings = settled.vm(&vm.parse().unwrap(), own).unwrap();
+                serde_json::to_value(settings.deadlines()).unwrap()[key].as_u64().unwrap()
+            };
+            [value("vm1", own.as_ref()), value("vm2", None)]
+        };
+        let said = json!({ key: 77 });
+        let nothing = || json!({});
+        let own = serde_json::from_value(said.clone()).unwrap();
+        vec![
+            read(given(""), json!({ "vms": { "vm1": said } }), None),
+            read(given(""), nothing(), Some(own)),
+            read(given(&format!("vms.vm1.{key} = 77")), nothing(), None),
+            read(given(&format!("environments.slow.vms.vm1.{key} = 77")).env("slow"), nothing(), None),
+            read(given("").variable(&format!("DEPLOYVM_VMS__vm1__{key}"), "77"), nothing(), None),
+        ]
+    };
+    for (key, default) in [("settle", 3), ("boot", 60), ("within", 30), ("verdict", 30)] {
+        assert_eq!(one(key), [[77, default]; 5], "{key}");
+    }
+}
+
+#[test]
 fn chosen_vms_have_one_hypervisor() {
     let settled = given(TOML).settled();
     let vms = ["vm1", "vm2", "vm3"].map(|vm| {

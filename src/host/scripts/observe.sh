@@ -114,7 +114,7 @@ $booted"
     done
     pair profile "$(readlink -- "$base/profiles/$vm")"
     for pin in "$base/pins/$vm"/*; do if [ -e "$pin" ]; then pair pin "${pin##*/}"; fi; done
-    if [ -e "/run/deployvm/$vm.lock" ] && ! flock -n "/run/deployvm/$vm.lock" true 2>/dev/null; then
+    if [ -e "/run/deployvm/$vm.lock" ] && ! flock -s -n "/run/deployvm/$vm.lock" true 2>/dev/null; then
         pair locked "$(head -c 500 "/run/deployvm/$vm.holder" 2>/dev/null)"
     fi
     pid=$(systemctl show -p MainPID --value -- "microvm@$vm.service")
@@ -135,10 +135,20 @@ invalid() {
 }
 pair invalid "$(invalid)"
 
+# ended DIR: a switch of whose end nobody has heard: its id, its VM, who began it, and
+# its outcome, a line each.
+ended() {
+    printf '%s\n%s\n%s\n' "${1##*/}" "$(cat "$1/p/vm" 2>/dev/null)" "$(head -n 1 "$1/p/holder" 2>/dev/null)"
+    cat "$1/outcome"
+}
 for dir in "$base"/transactions/*/; do
     dir=${dir%/}
-    if [ ! -d "$dir" ] || [ -e "$dir/outcome" ]; then continue; fi
-    if flock -n "$dir/alive" true 2>/dev/null; then alive=no; else alive=yes; fi
+    if [ ! -d "$dir" ]; then continue; fi
+    if [ -e "$dir/outcome" ]; then
+        if [ ! -e "$dir/heard" ]; then pair ended "$(ended "$dir")"; fi
+        continue
+    fi
+    if flock -s -n "$dir/alive" true 2>/dev/null; then alive=no; else alive=yes; fi
     pair transaction "${dir##*/} $alive $(cat "$dir/p/vm" 2>/dev/null)"
 done
 

@@ -1,0 +1,35 @@
+//! What is still to be said about a switch that did not end well: who was in the way, and
+//! where nobody but a person can help, what is there and what to do, in order.
+
+use crate::host::Host;
+use crate::model::outcome::{Outcome, Word};
+use crate::plan::advice;
+use crate::stage::observe;
+
+/// Completes an outcome, over the connection at hand. Where the hypervisor does not
+/// answer any more, it stays as it is.
+pub async fn complete(host: &Host, outcome: &mut Outcome) {
+    if outcome.result == Word::Refused {
+        let detail = match outcome.reason.as_deref() {
+            Some("locked") => {
+                let holders = observe::holders(host, std::slice::from_ref(&outcome.name)).await;
+                let holder = holders.ok().and_then(|mut all| all.pop()).map(|(_, holder)| holder);
+                format!("it is locked by {}", holder.as_deref().unwrap_or("somebody who is gone by now"))
+            }
+            Some("plan-outdated") => "somebody has staged another system since the plan was made".to_owned(),
+            Some("unfinished-before") => {
+                "an earlier switch of it has not ended: any command of deployvm ends it first".to_owned()
+            }
+            _ => return,
+        };
+        outcome.detail = Some(detail);
+    } else if outcome.exit == 40 {
+        let found =
+            observe::observe(host, None, &[]).await.ok().map(|mut seen| seen.vms.remove(&outcome.name));
+        let state = found.as_ref().map(|found| format!("now {}", advice::state(found.as_ref())));
+        let said = outcome.detail.take().into_iter().chain(state).collect::<Vec<_>>().join("; ");
+        outcome.detail = Some(said).filter(|said| !said.is_empty());
+        let found = found.flatten();
+        outcome.todo = advice::steps(outcome, found.as_ref(), |command| host.by_hand(command));
+    }
+}

@@ -1,0 +1,119 @@
+//! What a command has touched so far: it says what state things are in when the user
+//! does not wait for the end, and which exit code that is.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Aftermath, Failure};
+use crate::model::name::VmName;
+
+/// Shared by everything that touches something.
+#[derive(Debug, Clone, Default)]
+pub struct Footprint(Arc<Mutex<Marks>>);
+
+#[derive(Debug, Default)]
+struct Marks {
+    /// Something was sent to the hypervisor's store.
+    store: bool,
+    /// VMs whose transactions have begun and not ended.
+    under_way: BTreeSet<VmName>,
+    /// The largest exit code of those that have ended.
+    ended: Option<u8>,
+    /// Switches of whose ends the user was told.
+    heard: Vec<String>,
+}
+
+impl Footprint {
+    /// Something goes to the hypervisor's store.
+    pub fn sends(&self) {
+        self.marks().store = true;
+    }
+
+    /// A VM's transaction begins.
+    pub fn begins(&self, vm: &VmName) {
+        self.marks().under_way.insert(vm.clone());
+    }
+
+    /// A VM's transaction has ended with this exit code.
+    pub fn ends(&self, vm: &VmName, code: u8) {
+        let mut marks = self.marks();
+        if marks.under_way.remove(vm) {
+            marks.ended = marks.ended.max(Some(code));
+        }
+    }
+
+    /// The user was told how this switch ended.
+    pub fn tells(&self, id: &str) {
+        self.marks().heard.push(id.to_owned());
+    }
+
+    /// All such switches.
+    pub fn heard(&self) -> Vec<String> {
+        self.marks().heard.clone()
+    }
+
+    /// What an interruption makes of a VM that was not begun.
+    pub fn interrupted(&self) -> Aftermath {
+        let marks = self.marks();
+        match (marks.ended.is_some() || !marks.under_way.is_empty(), marks.store) {
+            (true, _) => Aftermath::NotReached,
+            (false, true) => Aftermath::StoreOnly,
+            (false, false) => Aftermath::Declined,
+        }
+    }
+
+    /// Where the command stands when its user leaves at once.
+    pub fn left(&self) -> Failure {
+        let marks = self.marks();
+        let names: Vec<&str> = marks.under_way.iter().map(VmName::as_str).collect();
+        let names = names.join(" ");
+        if !names.is_empty() {
+            return Failure::new(Aftermath::Unknown, format!("left while {names} was being switched")).help(
+                format!(
+                    "the hypervisor finishes or undoes that by itself, within its deadlines; look with: \
+                     deployvm status --no-eval {names}; deployvm history {names}"
+                ),
+            );
+        }
+        let Some(code) = marks.ended else {
+            drop(marks);
+            return Failure::new(self.interrupted(), "left at once");
+        };
+        // What has ended is known; what was still to come was not reached.
+        let aftermath = Aftermath::of(code.max(Aftermath::NotReached.code())).unwrap_or(Aftermath::Unknown);
+        Failure::new(aftermath, "left before the end; the switches that were begun have ended")
+            .help("see how, with: deployvm history")
+    }
+
+    fn marks(&self) -> MutexGuard<'_, Marks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_says_what_was_touched() {
+        let vm = |name: &str| name.parse::<VmName>().unwrap();
+        let footprint = Footprint::default();
+        let codes =
+            |footprint: &Footprint| (footprint.left().aftermath.code(), footprint.interrupted().code());
+        assert_eq!(codes(&footprint), (130, 130));
+        footprint.sends();
+        assert_eq!(codes(&footprint), (20, 20));
+        footprint.begins(&vm("vm1"));
+        footprint.begins(&vm("vm2"));
+        assert_eq!(codes(&footprint), (40, 13));
+        footprint.ends(&vm("vm1"), 31);
+        let left = footprint.left();
+        assert_eq!((left.aftermath.code(), left.message.as_str()), (40, "left while vm2 was being switched"));
+        footprint.ends(&vm("vm2"), 0);
+        assert_eq!(codes(&footprint), (31, 13));
+        let footprint = Footprint::default();
+        footprint.begins(&vm("vm1"));
+        footprint.ends(&vm("vm1"), 0);
+        assert_eq!(codes(&footprint), (13, 13));
+    }
+}

@@ -59,8 +59,8 @@ impl Ssh {
             builder.port(port);
         }
         let session = tokio::time::timeout(LOGIN, builder.connect(&host)).await;
-        let session =
-            session.map_err(|_| never_let_in(&host, port))?.map_err(|e| explain(&host, port, &said(&e)))?;
+        let session = session.map_err(|_| never_let_in(&host, port))?;
+        let session = session.map_err(|e| explain(&host, port, &said(&e)))?;
         let socket = Utf8PathBuf::from_path_buf(session.control_socket().to_path_buf())
             .map_err(|_| Failure::bug("the control socket's path is not UTF-8"))?;
         let lease = process::hold(&over(&socket, "cat"))?;

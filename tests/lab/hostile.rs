@@ -107,7 +107,7 @@ fn a_hypervisor_that_is_silent_or_slow() {
         systemctl reload ssh")
         .expect(0);
     let undecided = Running::start(bounded(&lab, &["history"]), false);
-    undecided.wait(200).expect(11).says("does not finish the login").says("nothing was changed");
+    undecided.wait(200).expect(11).says("port 22 timed out").says("nothing was changed");
     for running in [silent, slow] {
         let said = running.wait(200).expect(11);
         said.says("did not answer observe in time").says("nothing was changed on the hypervisor");

@@ -10,8 +10,7 @@ fn main() -> ExitCode {
     let cli = match cli::command::Cli::try_parse() {
         Ok(cli) => cli,
         Err(usage) => {
-            // Also --help and --version; a closed pipe is no reason to complain.
-            let _ = usage.print();
+            cli::crash::show_usage(&usage);
             return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
         }
     };

@@ -151,13 +151,12 @@ pub struct Intent {
     #[arg(long, value_name = "REV")]
     pub rev: Option<String>,
 
-    /// Go on where what runs was deployed from a commit that this one does not contain
-    #[arg(long)]
-    pub force_behind: bool,
-
     /// Sign what is copied with this secret key, for a hypervisor whose Nix does not trust the user
     #[arg(long, value_name = "FILE")]
     pub sign_key: Option<Utf8PathBuf>,
+    /// Go on where what runs was deployed from a commit that this one does not contain
+    #[arg(long)]
+    pub force_behind: bool,
 
     /// Switch so many VMs at the same time [default: 1]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, PanicHookInfo};
 
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, drives};
 use crate::report::{self, page::Page};
 
 /// Replaces Rust's report of a panic by one sentence on stderr.
@@ -26,6 +26,20 @@ pub fn caught(command: impl FnOnce() -> Result<u8>) -> Result<u8> {
 /// Prints a failure on stderr, where no reporter is at work.
 pub fn show(failure: &Failure) {
     let _ = writeln!(std::io::stderr(), "{}", report::failure::text(failure, Page::PLAIN));
+}
+
+/// Prints what clap says, be it an error, `--help` or `--version`. An argument that it
+/// repeats drives no terminal.
+pub fn show_usage(usage: &clap::Error) {
+    let text = usage.render().to_string();
+    let harmless = |c: char| c == '\n' || !drives(c);
+    // A closed pipe is no reason to complain.
+    let _ = if text.chars().all(harmless) {
+        usage.print()
+    } else {
+        let text: String = text.chars().filter(|c| harmless(*c)).collect();
+        writeln!(std::io::stderr(), "{text}")
+    };
 }
 
 fn sentence(info: &PanicHookInfo<'_>) -> String {

@@ -8,7 +8,7 @@ use crate::model::address::Address;
 use crate::model::outcome::Outcome;
 use crate::model::plan::Plan;
 use crate::pipeline::prepare::{Prepared, prepare};
-use crate::pipeline::push::{Manner, PassThrough, Site, Ways, admit, push};
+use crate::pipeline::push::{Manner, PassThrough, Site, admit, push};
 use crate::report::Answer;
 
 /// Build, show the plan, ask, copy, switch, check, and roll back what fails
@@ -56,8 +56,8 @@ async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
     queue::rounds(session, &args.queue, typed, async |vms| {
         let mut intent = args.intent.clone();
         intent.selection.vms = vms;
-        let pass = session.pass(&intent)?;
         let intent = session.intent(&intent, !args.no_checks)?;
+        let pass = session.pass(&args.intent)?;
         let prepared = prepare(&session.context, intent).await?;
         let result = obey(session, args, &prepared, pass).await;
         let sent = prepared.there.sent();
@@ -87,7 +87,7 @@ async fn obey(
     if plan.has_changes() {
         approved(session, &format!("Deploy to {}?", plan.hypervisor)).await?;
     }
-    let site = Site { host, ways: Ways { address: &chosen.target.address, moved: moved.as_ref() } };
+    let site = Site { host, address: &chosen.target.address, moved: moved.as_ref() };
     let manner = Manner {
         keep_failed: args.keep_failed,
         at_once: args.intent.jobs.map_or(1, |jobs| jobs as usize),

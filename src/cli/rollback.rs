@@ -5,7 +5,7 @@ use super::push::{approved, moved, possible};
 use super::queue;
 use super::session::{self, Session};
 use crate::error::{Aftermath, Result};
-use crate::pipeline::push::{Manner, Site, Ways, without_copying};
+use crate::pipeline::push::{Manner, Site, without_copying};
 use crate::pipeline::rollback::{Prepared, Return, prepare};
 
 /// Go back to the previous generation, or a given one
@@ -58,8 +58,7 @@ async fn work(session: &Session<'_>, args: Args) -> Result<u8> {
         if plan.has_changes() {
             approved(session, &format!("Roll back on {}?", plan.hypervisor)).await?;
         }
-        let site =
-            Site { host: &looked.host, ways: Ways { address: &target.address, moved: moved.as_ref() } };
+        let site = Site { host: &looked.host, address: &target.address, moved: moved.as_ref() };
         let outcomes = without_copying(context, &site, &plan, "rollback", &Manner::default()).await;
         looked.host.close().await;
         Ok(Some(outcomes))

@@ -179,7 +179,6 @@ impl Host {
         let argv = ssh.fresh_command(to, self.spelled()).stdin(script.input(args)?);
         let output = process::answer(&argv, script.limits(), |_| true).await;
         let output = output.map_err(|why| reply::stopped(script, why, &self.by_hand("true")))?;
-        // ssh's own: there was no connection at all.
         if output.code == Some(255) {
             return Err(ssh.trouble(to, &output.errors()));
         }

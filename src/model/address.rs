@@ -58,6 +58,9 @@ impl FromStr for Address {
         if !word(host, b"-_.:%") {
             return Err(bad("its host must be a name or an IP address, starting with a letter or digit"));
         }
+        if host.contains('%') && !host.contains(':') {
+            return Err(bad("its host has a %, which only the zone of an IPv6 address may have"));
+        }
         Ok(Self::Ssh { user, host: host.to_owned(), port })
     }
 }
@@ -148,6 +151,7 @@ mod tests {
             "root@",
             "[::1",
             "h/v",
+            "a%h",
         ] {
             assert!(bad.parse::<Address>().is_err(), "{bad:?}");
         }

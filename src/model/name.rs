@@ -6,6 +6,18 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// Longest glob over names, in bytes: the matcher of a very long one does not fit.
+pub const MOST_GLOB: usize = 256;
+
+/// How alike two names are, from 0 to 1, for those who mistyped one. What is far too long
+/// for a name is like none: comparing takes the product of both lengths.
+pub fn likeness(a: &str, b: &str) -> f64 {
+    if a.len().max(b.len()) > MOST_GLOB {
+        return 0.0;
+    }
+    strsim::jaro_winkler(&a.to_lowercase(), &b.to_lowercase())
+}
+
 /// Why a text is not the name it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a valid {kind}: {why}")]
@@ -171,6 +183,13 @@ mod tests {
         for good in ["vm1", "my.vm", "a_b-c", "9", "vm-link", "vm-x-link"] {
             assert!(good.parse::<VmName>().is_ok(), "{good:?}");
         }
+    }
+
+    #[test]
+    fn what_is_too_long_is_like_nothing() {
+        assert!(likeness("vm33", "VM3") > 0.9);
+        let long = "vm3".repeat(1_000_000);
+        assert_eq!(likeness(&long, &long), 0.0);
     }
 
     proptest! {

@@ -44,7 +44,7 @@ pub async fn with_flake(context: &Context, intent: Intent<'_>) -> Result<Vec<Out
         Some(host) => host,
         None => look::connect(context, &chosen.target.address).await?,
     };
-    let observed = look::look(context, &host, &chosen.target, &[]).await?;
+    let observed = look::look(context, &host, chosen.target.elevate, &[]).await?;
     let mut outcomes: Vec<Outcome> = inventory.broken.iter().map(|(vm, error)| broken(vm, error)).collect();
     outcomes.extend(run(context, &mut Looked { host, observed }, &wishes).await?);
     outcomes.sort_by(|a, b| a.name.cmp(&b.name));

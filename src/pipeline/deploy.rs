@@ -103,8 +103,7 @@ async fn attend(attendance: &Attendance<'_>, trial: &OnTrial) -> Result<Outcome>
         let left = patience.saturating_sub(began.elapsed());
         let again = async {
             let mut interrupted = attendance.interrupted.clone();
-            let (lost, events) = (attendance.host, attendance.events);
-            let host = attendance.ways.connect_again(lost, left, &mut interrupted, events).await?;
+            let host = attendance.ways.connect_again(left, &mut interrupted, attendance.events).await?;
             // After a reboot nobody works on it any more: it would have no outcome, ever.
             observe::close_open(&host).await?;
             Ok(host)

@@ -13,7 +13,7 @@ use crate::stage::pin;
 /// # Errors
 /// 2 for a VM or a generation that there is not, 11 and 12 as for every command.
 pub async fn keep(context: &Context, target: &Target, vm: &VmName, number: u64, keep: bool) -> Result<bool> {
-    let looked = open(context, target).await?.in_turn(context, target, std::slice::from_ref(vm)).await?;
+    let looked = open(context, target).await?.in_turn(context, std::slice::from_ref(vm)).await?;
     let Some(found) = looked.observed.vms.get(vm) else {
         return Err(select::unknown(vm.as_str(), &looked.known()));
     };

@@ -59,7 +59,7 @@ pub async fn run(
         }
         // A connection that was lost during the last switch is made anew before the next.
         if !fresh.as_ref().unwrap_or(attendance.host).is_alive().await {
-            match attendance.ways.connect(attendance.host).await {
+            match attendance.ways.connect().await {
                 Ok(host) => fresh = Some(host),
                 Err(failure) => {
                     let all = batch.iter().chain(&waiting);

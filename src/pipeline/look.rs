@@ -1,10 +1,11 @@
 //! Opening a hypervisor and looking at it, and closing what a crash left open there.
 
-use super::{Context, Target};
+use super::Context;
 use crate::error::Result;
 use crate::host::Host;
 use crate::model::address::Address;
 use crate::model::event::Event;
+use crate::model::login::Elevate;
 use crate::model::name::VmName;
 use crate::model::observed::{Observed, Unheard};
 use crate::model::store_path::StorePath;
@@ -29,17 +30,11 @@ pub async fn connect(context: &Context, address: &Address) -> Result<Host> {
 pub async fn look(
     context: &Context,
     host: &Host,
-    target: &Target,
+    elevate: Option<Elevate>,
     wanted: &[(VmName, StorePath)],
 ) -> Result<Observed> {
     context.events.send(Event::Phase { name: "look", total: None });
-    let mut observed = observe::observe(host, target.elevate, wanted).await?;
-    for vm in &observed.linked {
-        let message = format!(
-            "the directory of {vm} on the hypervisor is a link to elsewhere: it is not followed, and {vm} left alone"
-        );
-        context.events.send(Event::Warning { message });
-    }
+    let mut observed = observe::observe(host, elevate, wanted).await?;
     if !observed.open.iter().all(|t| t.alive) {
         let open: Vec<String> = observed.open.iter().filter(|t| !t.alive).map(|t| t.vm.clone()).collect();
         let message = format!("a switch of {} was interrupted before: ending it first", open.join(", "));
@@ -50,7 +45,13 @@ pub async fn look(
                 context.events.send(Event::Warning { message });
             }
         }
-        observed = observe::observe(host, target.elevate, wanted).await?;
+        observed = observe::observe(host, elevate, wanted).await?;
+    }
+    for vm in &observed.linked {
+        let message = format!(
+            "the directory of {vm} on the hypervisor is a link to elsewhere: it is not followed, and {vm} left alone"
+        );
+        context.events.send(Event::Warning { message });
     }
     tell(context, &observed);
     Ok(observed)

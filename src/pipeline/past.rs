@@ -29,7 +29,7 @@ pub struct Looked {
 /// 11 when the hypervisor cannot be reached.
 pub async fn open(context: &Context, target: &Target) -> Result<Looked> {
     let host = look::connect(context, &target.address).await?;
-    let observed = look::look(context, &host, target, &[]).await?;
+    let observed = look::look(context, &host, target.elevate, &[]).await?;
     Ok(Looked { host, observed })
 }
 
@@ -38,8 +38,8 @@ impl Looked {
     ///
     /// # Errors
     /// 11 when the hypervisor cannot be asked.
-    pub async fn in_turn(self, context: &Context, target: &Target, vms: &[VmName]) -> Result<Self> {
-        let observed = queue::wait(context, &self.host, target, vms, &[], self.observed).await?;
+    pub async fn in_turn(self, context: &Context, vms: &[VmName]) -> Result<Self> {
+        let observed = queue::wait(context, &self.host, vms, &[], self.observed).await?;
         Ok(Self { observed, ..self })
     }
 

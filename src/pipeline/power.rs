@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::{Aim, recall, wishes};
 use super::past::{Looked, open};
-use super::push::{Manner, Site, Ways, without_copying};
+use super::push::{Manner, Site, without_copying};
 use super::{Choices, Context, SettleOne, Target};
 use crate::error::{Failure, Result};
 use crate::model::event::Event;
@@ -49,7 +49,7 @@ pub async fn prepare(context: &Context, errand: &Errand<'_>) -> Result<Ready> {
     let looked = open(context, &errand.target).await?;
     let installed: BTreeSet<VmName> = looked.observed.vms.keys().cloned().collect();
     let chosen = select::among(&errand.typed, &installed, &errand.tags)?;
-    let looked = looked.in_turn(context, &errand.target, &chosen).await?;
+    let looked = looked.in_turn(context, &chosen).await?;
     let mut aims = Vec::new();
     for vm in chosen {
         let Some(found) = looked.observed.vms.get(&vm) else { continue };
@@ -102,7 +102,7 @@ pub async fn carry_out(context: &Context, errand: &Errand<'_>, ready: &Ready) ->
             context.events.send(Event::Warning { message });
         }
     }
-    let site = Site { host: &ready.looked.host, ways: Ways { address: &errand.target.address, moved: None } };
+    let site = Site { host: &ready.looked.host, address: &errand.target.address, moved: None };
     let manner = Manner { keep_failed: true, at_once: 1, ..Manner::default() };
     let mut outcomes = without_copying(context, &site, &ready.plan, errand.power.verb(), &manner).await;
     for outcome in &mut outcomes {

@@ -130,9 +130,9 @@ async fn look_at(context: &Context, request: &EvalRequest, intent: Intent<'_>) -
     };
     let wanted: Vec<(VmName, StorePath)> =
         ordered.wishes.iter().map(|w| (w.vm.clone(), w.runner.clone())).collect();
-    let observed = look::look(context, &host, &chosen.target, &wanted).await?;
+    let observed = look::look(context, &host, chosen.target.elevate, &wanted).await?;
     let vms: Vec<VmName> = wanted.iter().map(|(vm, _)| vm.clone()).collect();
-    let observed = queue::wait(context, &host, &chosen.target, &vms, &wanted, observed).await?;
+    let observed = queue::wait(context, &host, &vms, &wanted, observed).await?;
     let remarks = behind::guard(&inventory.flake, &observed, &mut ordered.wishes, intent.force_behind)?;
     Ok(Looked { inventory, chosen, ordered, host, observed, remarks })
 }

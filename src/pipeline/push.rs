@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use super::Context;
 use super::deploy::Attendance;
 use super::line::{self, After};
-pub use super::reconnect::Ways;
+use super::reconnect::Ways;
 use super::runners::There;
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::{Host, identity};
+use crate::model::address::Address;
 use crate::model::event::Event;
 use crate::model::inventory::FlakeFacts;
 use crate::model::name::TransactionId;
@@ -36,7 +37,15 @@ pub struct Site<'a> {
     /// The open connection.
     pub host: &'a Host,
     /// To connect again when it is lost.
-    pub ways: Ways<'a>,
+    pub address: &'a Address,
+    /// Where it can be reached when the change has moved it (`--confirm-from`).
+    pub moved: Option<&'a Address>,
+}
+
+impl Site<'_> {
+    fn ways(&self) -> Ways<'_> {
+        Ways { first: self.host, address: self.address, moved: self.moved }
+    }
 }
 
 /// Refuses a plan whose closures the hypervisor's Nix would not take from us.
@@ -102,7 +111,7 @@ async fn carry_out(
         let facts = Facts { verb, who: identity::who().await, flake, keep_failed: manner.keep_failed };
         let attendance = Attendance {
             host: site.host,
-            ways: site.ways,
+            ways: site.ways(),
             facts: &facts,
             events: &context.events,
             footprint: &context.footprint,
@@ -130,7 +139,7 @@ async fn settle(
     if !fresh.as_ref().unwrap_or(site.host).is_alive().await {
         // Once is enough: what stays behind is only a root that the next push drops after
         // a day.
-        fresh = site.ways.connect(site.host).await.ok();
+        fresh = site.ways().connect().await.ok();
     }
     if let Err(failure) = copy::settle(fresh.as_ref().unwrap_or(site.host), pending, heard).await {
         context.events.send(Event::Warning { message: failure.message });

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Context, Target, look};
+use super::{Context, look};
 use crate::error::Result;
 use crate::host::{Host, clock};
 use crate::model::event::Event;
@@ -51,7 +51,6 @@ impl Patience {
 pub async fn wait(
     context: &Context,
     host: &Host,
-    target: &Target,
     vms: &[VmName],
     wanted: &[(VmName, StorePath)],
     observed: Observed,
@@ -81,7 +80,8 @@ pub async fn wait(
             break;
         }
     }
-    look::look(context, host, target, wanted).await
+    // Whoever had to become root has.
+    look::look(context, host, None, wanted).await
 }
 
 /// The VMs to plan again because somebody else came first after the plan was made: all

@@ -13,6 +13,8 @@ use crate::model::event::{Event, Events};
 /// Ways to a hypervisor.
 #[derive(Debug, Clone, Copy)]
 pub struct Ways<'a> {
+    /// The first connection: later ones become root in the same manner.
+    pub first: &'a Host,
     /// Where it was found.
     pub address: &'a Address,
     /// Where it can be reached when the change has moved it (`--confirm-from`).
@@ -20,13 +22,13 @@ pub struct Ways<'a> {
 }
 
 impl Ways<'_> {
-    /// Connects as `lost` was, by the first way that there is.
+    /// Connects by the first way that there is.
     ///
     /// # Errors
     /// Exit 11, as for the last one.
-    pub async fn connect(self, lost: &Host) -> Result<Host> {
-        match (lost.anew(self.address).await, self.moved) {
-            (Err(_), Some(moved)) => lost.anew(moved).await,
+    pub async fn connect(self) -> Result<Host> {
+        match (self.first.anew(self.address).await, self.moved) {
+            (Err(_), Some(moved)) => self.first.anew(moved).await,
             (result, _) => result,
         }
     }
@@ -38,7 +40,6 @@ impl Ways<'_> {
     /// Exit 11 when it stays unreachable.
     pub async fn connect_again(
         self,
-        lost: &Host,
         patience: Duration,
         interrupted: &mut watch::Receiver<bool>,
         events: &Events,
@@ -47,7 +48,7 @@ impl Ways<'_> {
         let mut heard = *interrupted.borrow();
         let connecting = async {
             loop {
-                match self.connect(lost).await {
+                match self.connect().await {
                     Ok(host) => return Ok(host),
                     Err(failure) if began.elapsed() >= patience => return Err::<Host, Failure>(failure),
                     Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,

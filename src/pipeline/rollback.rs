@@ -51,7 +51,7 @@ pub struct Prepared {
 pub async fn prepare(context: &Context, wanted: &Return<'_>) -> Result<Prepared> {
     let looked = open(context, &wanted.target).await?;
     let chosen = select::among(&wanted.typed, &looked.known(), &wanted.tags)?;
-    let mut looked = looked.in_turn(context, &wanted.target, &chosen).await?;
+    let mut looked = looked.in_turn(context, &chosen).await?;
     let ledger = ledger::read(&looked.host, &chosen).await?;
     let mut aims = Vec::new();
     for vm in chosen {

@@ -34,7 +34,7 @@ pub async fn with_flake(context: &Context, intent: Intent<'_>) -> Result<Vec<Sta
         Some(host) => host,
         None => look::connect(context, &chosen.target.address).await?,
     };
-    let observed = look::look(context, &host, &chosen.target, &[]).await?;
+    let observed = look::look(context, &host, chosen.target.elevate, &[]).await?;
     let row = |vm, desired| status(vm, &chosen.target.name, desired, &observed);
     let mut rows: Vec<Status> =
         inventory.vms.iter().map(|(vm, wanted)| row(vm, Desired::Runner(&wanted.runner))).collect();
@@ -59,7 +59,7 @@ pub async fn without_flake(
     tags: &BTreeMap<VmName, Vec<Word>>,
 ) -> Result<Vec<Status>> {
     let host: Host = look::connect(context, &target.address).await?;
-    let observed = look::look(context, &host, target, &[]).await?;
+    let observed = look::look(context, &host, target.elevate, &[]).await?;
     let known = observed.vms.keys().cloned().collect();
     let chosen = select::among(typed, &known, tags)?;
     host.close().await;

@@ -123,8 +123,7 @@ impl Court<'_> {
             return Some(bad);
         }
         if self.trial.agree
-            && let Err(failure) =
-                judge::agree(self.host, self.attendance.ways.moved, &self.trial.transaction).await
+            && let Err(failure) = judge::agree(self.host, &self.trial.transaction).await
         {
             // It waits in vain, and undoes.
             events.send(Event::Warning { message: format!("{}: {}", movement.vm, failure.message) });

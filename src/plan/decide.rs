@@ -130,7 +130,13 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
         }
         Some(found) => match refusal(wish, found, observed) {
             Some(reason) => How::Refuse(reason),
-            None => change(&wish.runner, found, choices, &mut notes),
+            None => {
+                let how = change(&wish.runner, found, choices, &mut notes);
+                if how != How::Keep && !found.autostart {
+                    notes.push("the hypervisor does not start it at boot".to_owned());
+                }
+                how
+            }
         },
     };
     let running = found.filter(|f| f.is_running());

@@ -131,3 +131,14 @@ fn no_room_is_seen_before_copying() {
     let plan = decide("hv", &[wish], &observed, &closures, Choices::default());
     assert!(plan.impossible[0].contains("100 MiB free"), "{:?}", plan.impossible);
 }
+
+#[test]
+fn says_what_will_not_return_after_a_reboot() {
+    let notes = |autostart, to| {
+        let found = Found { autostart, ..found(to, Some(to), "active") };
+        plan_for(Some(found), Choices::default()).notes
+    };
+    assert_eq!(notes(false, OLD), ["the hypervisor does not start it at boot"]);
+    assert_eq!(notes(true, OLD), [""; 0]);
+    assert_eq!(notes(false, NEW), [""; 0], "nothing is to be done");
+}

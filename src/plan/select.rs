@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::error::{Failure, Result};
-use crate::model::name::{VmName, Word};
+use crate::model::name::{MOST_GLOB, VmName, Word, likeness};
 
 /// The VMs that the words mean, in name order; no words mean all. `tags` come from the
 /// settings.
@@ -67,12 +67,10 @@ pub fn only_names(typed: &[String]) -> Option<Vec<VmName>> {
 
 /// The names, those most like `wanted` first.
 pub fn nearest_first<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let wanted = wanted.to_lowercase();
     let mut names: Vec<&str> = known.into_iter().collect();
     names.sort_unstable();
     names.dedup();
-    let likeness = |name: &str| strsim::jaro_winkler(&wanted, &name.to_lowercase());
-    names.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)));
+    names.sort_by(|a, b| likeness(wanted, b).total_cmp(&likeness(wanted, a)));
     names
 }
 
@@ -81,6 +79,10 @@ fn is_glob(word: &str) -> bool {
 }
 
 fn glob(word: &str) -> Result<GlobMatcher> {
+    if word.len() > MOST_GLOB {
+        return Err(Failure::usage(format!("a glob has more than {MOST_GLOB} characters"))
+            .help("write a shorter one"));
+    }
     match GlobBuilder::new(word).literal_separator(false).build() {
         Ok(glob) => Ok(glob.compile_matcher()),
         Err(error) => Err(Failure::usage(format!("{word:?} is not a valid glob: {}", error.kind()))

@@ -33,9 +33,13 @@ pub fn text(failure: &Failure, page: Page) -> String {
     }
 }
 
-/// Every line of the text wrapped by itself; without control characters.
+/// Every line of the text wrapped by itself, but for one that is indented: that is to be
+/// copied as it is. Without control characters.
 fn paragraphs(text: &str, page: Page) -> String {
-    let lines = text.lines().map(|line| page.wrap("", &harmless(line), 0));
+    let lines = text.lines().map(|line| match line.starts_with("    ") {
+        true => harmless(line),
+        false => page.wrap("", &harmless(line), 0),
+    });
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -85,6 +89,13 @@ impl Diagnostic for Shown {
 mod tests {
     use super::*;
     use crate::error::Aftermath;
+
+    #[test]
+    fn what_is_to_be_copied_is_one_line() {
+        let rule = format!("deploy ALL=(root) NOPASSWD: {}", "word ".repeat(30));
+        let failure = Failure::usage("x").help(format!("add this:\n    {rule}\nor not"));
+        assert!(text(&failure, Page::PLAIN).contains(rule.trim_end()));
+    }
 
     #[test]
     fn says_what_where_state_and_next() {

@@ -198,8 +198,10 @@ impl Flake<'_> {
             }
             return Err(failure);
         }
-        let value = serde_json::from_slice(&output.stdout)
-            .map_err(|e| Failure::bug(format!("nix eval printed no JSON for the output `deployvm`: {e}")))?;
+        let value = serde_json::from_slice(&output.stdout).map_err(|e| {
+            Failure::usage(format!("the flake's output `deployvm` cannot be read as data: {e}"))
+                .help("it is a set of `hypervisors` and `vms`, a few levels deep")
+        })?;
         let typed = data::typed(value, "deployvm");
         typed.map(Some).map_err(|why| {
             Failure::usage(format!("in the flake's outputs, {why}"))

@@ -241,13 +241,8 @@ fn holds(check: &Check, found: &str) -> bool {
 ///
 /// # Errors
 /// Exit 11 when the hypervisor cannot be told.
-pub async fn agree(host: &Host, moved: Option<&Address>, id: &TransactionId) -> Result<()> {
-    let args = [id.to_string()];
-    match host.script(script::AGREE, &args).await {
-        // The connection was lost meanwhile; the verdict takes another one, too.
-        Err(_) => host.script_fresh(moved, script::AGREE, &args).await.map(drop),
-        told => told.map(drop),
-    }
+pub async fn agree(host: &Host, id: &TransactionId) -> Result<()> {
+    host.script(script::AGREE, &[id.to_string()]).await.map(drop)
 }
 
 /// Hands the verdict in over a fresh connection, which is itself part of the verdict:

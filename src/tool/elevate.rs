@@ -36,7 +36,7 @@ pub fn advice(tool: Elevate, login: &Login, plain: &str) -> String {
     let Login { user, host, .. } = login;
     let (file, rule) = (file(tool), rule(tool, login, plain));
     if !login.nixos {
-        return format!("add this to {file} on {host}:\n{rule}");
+        return format!("add this to {file} on {host}:\n    {rule}");
     }
     let option = match tool {
         Elevate::Sudo | Elevate::None => "security.sudo.extraConfig",
@@ -45,7 +45,7 @@ pub fn advice(tool: Elevate, login: &Login, plain: &str) -> String {
     };
     let by_module = "this project's nixosModules.hypervisor";
     format!(
-        "use {by_module} with deployvm.host.user = \"{user}\" on {host}, or add this to its {option}:\n{rule}"
+        "use {by_module} with deployvm.host.user = \"{user}\" on {host}, or add this to its {option}:\n    {rule}"
     )
 }
 
@@ -110,19 +110,19 @@ mod tests {
             advice(Elevate::Run0, &login(false, false), PLAIN),
         ].join("\n\n"), @r#"
         add this to /etc/sudoers.d/deployvm on hv:
-        deploy ALL=(root) NOPASSWD: /usr/bin/xargs -0 -x -n 4000 sh -c
+            deploy ALL=(root) NOPASSWD: /usr/bin/xargs -0 -x -n 4000 sh -c
 
         use this project's nixosModules.hypervisor with deployvm.host.user = "deploy" on hv, or add this to its security.sudo.extraConfig:
-        deploy ALL=(root) NOPASSWD: /run/current-system/sw/bin/deployvm-entry ""
+            deploy ALL=(root) NOPASSWD: /run/current-system/sw/bin/deployvm-entry ""
 
         add this to /etc/doas.conf on hv:
-        permit nopass deploy as root cmd xargs args -0 -x -n 4000 sh -c
+            permit nopass deploy as root cmd xargs args -0 -x -n 4000 sh -c
 
         add this to /etc/doas.conf on hv:
-        permit nopass deploy as root cmd /run/current-system/sw/bin/deployvm-entry args
+            permit nopass deploy as root cmd /run/current-system/sw/bin/deployvm-entry args
 
         add this to /etc/polkit-1/rules.d/50-deployvm.rules on hv:
-        polkit.addRule(function(action, subject) { if (action.id == "org.freedesktop.systemd1.manage-units" && subject.user == "deploy") return polkit.Result.YES; });
+            polkit.addRule(function(action, subject) { if (action.id == "org.freedesktop.systemd1.manage-units" && subject.user == "deploy") return polkit.Result.YES; });
         "#);
     }
 

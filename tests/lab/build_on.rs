@@ -33,7 +33,7 @@ impl Lab {
 
     /// Puts a line into the script that builds the `app` of every VM whose version is
     /// `slow`.
-    fn slow_app(&self, script: &str) {
+    pub fn slow_app(&self, script: &str) {
         let file = self.flake().join("vm.nix");
         let text = std::fs::read_to_string(&file).unwrap();
         let mark = "printf %s \"$program\"";

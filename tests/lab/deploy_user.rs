@@ -4,7 +4,7 @@
 use base64::prelude::{BASE64_STANDARD, Engine};
 
 use crate::harness::{Lab, Pushed};
-use crate::running::{Output, Running};
+use crate::running::{Output, Running, until};
 
 const DEPLOY: &str = "deploy@10.99.0.2";
 const RULES: &str = "/etc/sudoers.d/deployvm";
@@ -32,7 +32,10 @@ fn nix_conf(lab: &Lab, line: &str) {
 /// The last line of the help that names what is to be added.
 fn rule(error: &serde_json::Value) -> String {
     let help = error["help"].as_str().unwrap();
-    let line = help.lines().find(|line| line.starts_with("deploy ALL=") || line.starts_with("permit "));
+    let line = help
+        .lines()
+        .map(str::trim)
+        .find(|line| line.starts_with("deploy ALL=") || line.starts_with("permit "));
     line.unwrap_or_else(|| panic!("there is no rule in {help}")).to_owned()
 }
 
@@ -139,8 +142,37 @@ fn doas_and_the_entry_command() {
 }
 
 #[test]
+fn run0_where_systemd_has_it() {
+    let lab = Lab::up(&["--deploy-user", "--vms", "1", "--hypervisor-nix", "2.34"]);
+    nix_conf(&lab, "trusted-users = root deploy");
+    lab.write("deployvm.toml", &format!("[hypervisors.main]\naddress = \"{DEPLOY}\"\nelevate = \"run0\"\n"));
+    let push = || lab.laptop(&["deployvm", "push", "--yes"]);
+    let said = push().expect(11);
+    said.says("by run0").says("requires interactive authentication");
+    let said = said.said();
+    let rule = said.lines().map(str::trim).find(|line| line.starts_with("polkit.addRule(")).unwrap();
+    assert!(rule.ends_with("});"), "{rule}");
+    lab.hv(&format!(
+        "cd /etc/polkit-1/rules.d; echo '{rule}' >50-deployvm.rules; systemctl try-restart polkit.service"
+    ))
+    .expect(0);
+    push().expect(0);
+    lab.answers("vm1", "vm1 version 1");
+    lab.tidy();
+}
+
+#[test]
 fn closures_are_signed_or_from_a_trusted_user() {
-    let lab = Lab::up(&["--deploy-user"]);
+    signed_or_trusted("2.8", "2.8");
+}
+
+#[test]
+fn closures_are_signed_or_from_a_trusted_user_of_a_newer_nix() {
+    signed_or_trusted("2.26", "2.34");
+}
+
+fn signed_or_trusted(laptop: &str, hypervisor: &str) {
+    let lab = Lab::up(&["--deploy-user", "--laptop-nix", laptop, "--hypervisor-nix", hypervisor]);
     write(&lab, RULES, "deploy ALL=(root) NOPASSWD: /usr/bin/xargs -0 -x -n 4000 sh -c");
     let before = touched(&lab);
 
@@ -175,7 +207,7 @@ fn closures_are_signed_or_from_a_trusted_user() {
     std::fs::write(&key, &secret).unwrap();
     let refused = push(&lab, &["--sign-key", &key, "vm2"]).expect(12);
     let error = &refused.events("error")[0];
-    let public = error["help"].as_str().unwrap().lines().last().unwrap().to_owned();
+    let public = error["help"].as_str().unwrap().lines().last().unwrap().trim().to_owned();
     assert!(public.starts_with("lab-1:"), "{error}");
     assert_eq!(touched(&lab), before);
 
@@ -204,17 +236,67 @@ fn closures_are_signed_or_from_a_trusted_user() {
     push(&lab, &["--build-on", "hypervisor", "vm2"]).expect(0).vm_is("vm2", "deployed", 0);
     lab.answers("vm2", "vm2 version 2");
 
-    // A user that it trusts: unsigned. Before the daemon knows, Nix itself says no.
+    // A user that it trusts: unsigned. Before the daemon knows it says no, and if it is an
+    // old one, only when it is too late.
     lab.edit_vm("vm2", r#"version = "3";"#);
     lab.hv("echo 'trusted-users = root deploy' >>/etc/nix/nix.conf").expect(0);
-    let refused = push(&lab, &["vm2"]).expect(20);
-    assert!(
-        refused.events("error")[0]["help"].to_string().contains("systemctl restart nix-daemon"),
-        "{}",
-        refused.0
-    );
+    let refused = push(&lab, &["vm2"]).expect(if hypervisor == "2.8" { 20 } else { 12 });
+    let error = &refused.events("error")[0];
+    assert!(error["help"].to_string().contains("systemctl restart nix-daemon"), "{error}");
     lab.hv("systemctl restart nix-daemon.service").expect(0);
     push(&lab, &["vm2"]).expect(0).vm_is("vm2", "deployed", 0);
     lab.answers("vm2", "vm2 version 3");
     lab.tidy_but("-pending-");
+}
+
+#[test]
+fn what_the_laptop_leaves_behind() {
+    let lab = Lab::up(&["--deploy-user"]);
+    nix_conf(&lab, "trusted-users = root deploy");
+    write(&lab, RULES, "deploy ALL=(root) NOPASSWD: /usr/bin/xargs -0 -x -n 4000 sh -c");
+    push(&lab, &[]).expect(0);
+    let start = |args: &[&str]| {
+        let argv = [&["deployvm", "push", "-H", DEPLOY, "--yes", "--json"], args].concat();
+        let mut command = lab.command(&argv);
+        command.env("DEPLOYVM_DEFAULTS__VERDICT", "60");
+        Running::start(command, false)
+    };
+
+    // A line that drops: the new connection is root's in the same way.
+    let before = lab.transactions();
+    lab.edit_vm("vm2", r#"version = "2";"#);
+    let pushing = start(&["vm2"]);
+    lab.reaches(&before, "started");
+    lab.script("link", &["down"]).expect(0);
+    lab.reaches(&before, "booted");
+    lab.script("link", &["up"]).expect(0);
+    Pushed(pushing.wait(200)).expect(0).vm_is("vm2", "deployed", 0);
+    lab.answers("vm2", "vm2 version 2");
+
+    // Ctrl-C: undone, as for root.
+    let before = lab.transactions();
+    lab.edit_vm("vm2", r#"version = "3";"#);
+    let pushing = start(&["vm2"]);
+    lab.reaches(&before, "booted");
+    pushing.signal("INT");
+    Pushed(pushing.wait(200)).expect(30).vm_is("vm2", "rolled-back", 30);
+    lab.answers("vm2", "vm2 version 2");
+
+    // A build that nobody waits for any more: sudo stands between it and ssh.
+    lab.slow_app("echo slow begins; sleep 1000; echo slow ends");
+    lab.edit_vm("vm2", r#"version = "slow";"#);
+    let building = start(&["--build-on", "hypervisor", "vm2"]);
+    until("the slow part", 60, || {
+        let said = building.stdout();
+        if said.contains("slow begins") { Ok(()) } else { Err(said) }
+    });
+    building.signal("KILL");
+    building.wait(30);
+    until("the build is stopped", 60, || {
+        let left = lab.hv("systemctl list-units --all --no-legend 'deployvm-build-*'
+            ls -A /nix/var/nix/gcroots/deployvm; ls /run/deployvm | grep ^build- || :
+            ps axo args | grep -e '[n]ix-store --realise' -e '[s]udo -n' || :");
+        if left.stdout.is_empty() { Ok(()) } else { Err(left.stdout) }
+    });
+    lab.tidy();
 }

@@ -151,7 +151,7 @@ fn links_and_owners_of_others() {
         mkdir 'a b' '$(touch x)' -- '-rf' \"$(printf 'new\\nline')\" vm1-7-link
         ln -s /nix/store vm1-7-link/current
         for d in o1:--help o2:path:/srv/flake o3:'/*/*/*/*/*' o4:/nix/store/../../srv/runner o5:'/nix/store/x y'; do
-            mkdir ${d%%:*}; ln -s \"${d#*:}\" ${d%%:*}/current
+            mkdir ${d%%:*}; ln -s -- \"${d#*:}\" ${d%%:*}/current
         done
         mkdir o6; ln -s \"$(printf '/nix/store/a\\n/etc')\" o6/current
         chown -R microvm:kvm o?

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::shape::{PROBE_KEYS, Shape};
 use super::source::Source;
 use crate::error::{Failure, Result};
+use crate::model::name::likeness;
 
 /// A value with its origin, or a table of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -153,9 +154,7 @@ pub(super) fn dotted(path: &[String]) -> String {
 
 /// The known key that is most like this one, if any is.
 pub(super) fn nearest<'a>(key: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let key = key.to_ascii_lowercase();
-    let like = |other: &str| strsim::jaro_winkler(&key, &other.to_ascii_lowercase());
-    let scored = known.into_iter().map(|other| (like(other), other));
+    let scored = known.into_iter().map(|other| (likeness(key, other), other));
     scored.filter(|(score, _)| *score > 0.75).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other)
 }
 

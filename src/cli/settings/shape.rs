@@ -158,7 +158,7 @@ fn address(text: &str) -> Verdict {
 
 fn host(text: &str) -> Verdict {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b".:-_".contains(&b);
-    if text.is_empty() || text.starts_with('-') || !text.bytes().all(allowed) {
+    if text.is_empty() || text.len() > 255 || text.starts_with('-') || !text.bytes().all(allowed) {
         let help = "write it without brackets and without a prefix length, such as 10.0.0.2";
         return Err(("not an IP address or host name".to_owned(), help));
     }
@@ -167,8 +167,8 @@ fn host(text: &str) -> Verdict {
 
 fn user(text: &str) -> Verdict {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-    if text.is_empty() || text.starts_with(['-', '.']) || !text.bytes().all(allowed) {
-        return Err(("not a user name".to_owned(), "use ASCII letters, digits, '-', '_' and '.'"));
+    if text.is_empty() || text.len() > 64 || text.starts_with(['-', '.']) || !text.bytes().all(allowed) {
+        return Err(("not a user name".to_owned(), "use at most 64 ASCII letters, digits, '-', '_' and '.'"));
     }
     Ok(())
 }

@@ -40,8 +40,16 @@ decide() {
     ln -sT -- "$1" "$dir/decided" 2>/dev/null || [ "$(readlink "$dir/decided")" = "$1" ]
 }
 decided() { readlink "$dir/decided" 2>/dev/null; }
-# reason: the second half of the verdict, one word.
-reason() { r=$(decided) && echo "${r#*.}"; }
+# carried_out: the verdict as it was carried out. On a full disk one that could not be
+# committed cannot be replaced either.
+carried_out() {
+    case $(decided):$(sed -n 1p "$dir/result/outcome" 2>/dev/null) in
+    commit.*:rolled-back | commit.*:failed | commit.*:) echo undo.commit-failed ;;
+    *) decided ;;
+    esac
+}
+# reason: its second half, one word.
+reason() { r=$(carried_out) && echo "${r#*.}"; }
 
 # lock_vm SECONDS: the one lock per VM, held until this process ends. Whoever only
 # looks holds it for a moment, so nobody asks for it without a little patience.

@@ -317,7 +317,7 @@ ledger() {
 publish() {
     {
         printf '%s\n%s\n%s\n%s\n%s\n%s\n' "$(line outcome 1)" "$(line outcome 2)" "$(line outcome 3)" \
-            "$(decided)" "$(downtime)" "$(kept shutdown)" >"$dir/.outcome" &&
+            "$(carried_out)" "$(downtime)" "$(kept shutdown)" >"$dir/.outcome" &&
             [ -s "$dir/.outcome" ] && sync -- "$dir/.outcome" && mv -f "$dir/.outcome" "$dir/outcome"
     } || return 1
     sync -- "$dir"

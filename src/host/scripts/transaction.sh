@@ -54,7 +54,6 @@ guard | stopped | close)
     esac
     if shutting_down; then links_for_shutdown; exit 0; fi
     lock_vm 60 || exit 75
-    step undoing "$(reason)"
     ;;
 *) exit 64 ;;
 esac

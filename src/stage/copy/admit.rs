@@ -56,7 +56,7 @@ fn stranger(login: &Login, key: &SigningKey) -> Failure {
         format!("the Nix of {host} does not trust the key {name}, and takes nothing unsigned from {user}");
     let (place, restart) = place(login, "trusted-public-keys");
     Failure::new(Aftermath::Refused, message)
-        .help(format!("add this key to {place}{restart}:\n{}", key.public()))
+        .help(format!("add this key to {place}{restart}:\n    {}", key.public()))
 }
 
 /// Nobody whom it trusts has signed these.

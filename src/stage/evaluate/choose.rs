@@ -8,7 +8,7 @@ use globset::{Glob, GlobMatcher};
 
 use crate::error::{Failure, Result};
 use crate::model::inventory::Wanted;
-use crate::model::name::{VmName, Word};
+use crate::model::name::{MOST_GLOB, VmName, Word};
 use crate::model::settings::DeployvmOutput;
 
 /// What was meant, as far as it can be known before evaluating.
@@ -141,6 +141,10 @@ impl Chosen {
 }
 
 fn matcher(word: &str) -> Result<GlobMatcher> {
+    if word.len() > MOST_GLOB {
+        return Err(Failure::usage(format!("a glob has more than {MOST_GLOB} characters"))
+            .help("write a shorter one"));
+    }
     let glob =
         Glob::new(word).map_err(|e| Failure::usage(format!("'{word}' is not a glob: {}", e.kind())))?;
     Ok(glob.compile_matcher())
@@ -149,7 +153,10 @@ fn matcher(word: &str) -> Result<GlobMatcher> {
 /// The known names, nearest first.
 fn unknown(message: String, word: &str, names: &[String]) -> Failure {
     let mut near: Vec<&str> = names.iter().map(String::as_str).collect();
-    near.sort_by_key(|name| strsim::damerau_levenshtein(word, name));
+    // Of what is far too long for a name, none is near.
+    if word.len() <= MOST_GLOB {
+        near.sort_by_key(|name| strsim::damerau_levenshtein(word, name));
+    }
     if near.is_empty() {
         return Failure::usage(message).help("its output nixosConfigurations is empty");
     }

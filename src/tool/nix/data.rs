@@ -4,6 +4,8 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::model::name::likeness;
+
 /// Turns data into its type. `place` is what the user knows it as, such as `deployvm`.
 ///
 /// All settings are optional, so a part of the data is as valid as the whole: the
@@ -44,8 +46,8 @@ fn sentence(key: &str, why: &str) -> String {
     if let Some(rest) = why.strip_prefix("unknown field `") {
         let wrong = rest.split('`').next().unwrap_or_default();
         let known = rest.split('`').skip(2).step_by(2);
-        let nearest =
-            known.max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b)));
+        let known = known.map(|key| (likeness(wrong, key), key)).filter(|(like, _)| *like > 0.0);
+        let nearest = known.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, key)| key);
         return match nearest {
             Some(nearest) => format!("`{key}` is not known; the nearest known key is `{nearest}`"),
             None => format!("`{key}` is not known"),
@@ -94,6 +96,12 @@ mod tests {
             complaint(json!({"vms": {"vm1": {"tag": []}}})),
             "`deployvm.vms.vm1.tag` is not known; the nearest known key is `tags`"
         );
+    }
+
+    #[test]
+    fn a_very_long_key_is_told_at_once() {
+        let said = complaint(json!({"vms": {"vm1": {"tags".repeat(100_000): []}}}));
+        assert!(said.ends_with("is not known"), "{}", said.len());
     }
 
     #[test]

@@ -115,6 +115,8 @@ impl Before {
             assert!(enough, "{} lines about {id}, which ended {outcome:?}", told.len());
             for entry in told {
                 assert_eq!(entry["result"], outcome[0].as_str(), "{entry}");
+                let good = matches!(outcome[0].as_str(), "deployed" | "staged");
+                assert!(good == entry["reason"].is_null() && entry["reason"] != "laptop", "{entry}");
             }
         }
         // The newest about each VM says what runs.

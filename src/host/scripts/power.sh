@@ -36,6 +36,10 @@ down() {
 
 # up: what is staged runs, and holds its checks here and for the laptop.
 up() {
+    look || { fail systemd-silent; return 1; }
+    # Those that a failed start left up would not run again, and `booted` stay as it was.
+    # shellcheck disable=SC2086 # a list of unit names
+    case $ACTIVE in inactive | failed) systemctl stop -- $helpers 2>/dev/null || : ;; esac
     if ! start_vm "$to"; then fail "$WHY"; return 1; fi
     step started "$PID"
     if ! trial; then fail "$WHY"; return 1; fi

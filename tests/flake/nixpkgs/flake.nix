@@ -1,5 +1,4 @@
-# Stand-in for nixpkgs: package sets of empty derivations, and the NixOS options that the
-# template sets, by their real names and types.
+# Stand-in for nixpkgs: empty derivations, and the NixOS options that are set, by name and type.
 {
   outputs =
     _:
@@ -39,7 +38,8 @@
       network.options =
         lib.of (t.attrsOf t.raw) "matchConfig networkConfig linkConfig netdevConfig"
         // lib.of (t.listOf t.str) "address gateway dns";
-      user.options = lib.of t.bool "isNormalUser" // lib.of (t.listOf t.str) "openssh.authorizedKeys.keys";
+      user.options =
+        lib.of t.bool "isNormalUser" // lib.of (t.listOf t.str) "openssh.authorizedKeys.keys";
       nixos = { config, pkgs, ... }: {
         options = lib.mergeOptions [
           (lib.of t.str "networking.hostName networking.nat.externalInterface nixpkgs.hostPlatform system.stateVersion")

@@ -21,15 +21,15 @@ while :; do
     # Nobody works on it, not even its guard, as after a reboot: it is ended here.
     rounds=$((rounds + 1))
     # Whoever follows does not believe in a silence of a minute and a half.
-    if [ $((rounds % 200)) = 0 ]; then echo beat; fi
-    if [ $((rounds % 40)) = 0 ]; then
+    if [ $((rounds % 100)) = 0 ]; then echo beat; fi
+    if [ $((rounds % 20)) = 0 ]; then
         if [ -f "$dir/transaction.sh" ] && flock -n "$dir/alive" true 2>/dev/null; then idle=$((idle + 1)); else idle=0; fi
         if [ $idle -ge 5 ]; then
             idle=0
             sh "$dir/transaction.sh" close >/dev/null 2>&1 </dev/null
         fi
     fi
-    sleep 0.05
+    sleep 0.1
 done
 printf '.\n'
 field "$(cat "$dir/outcome")"

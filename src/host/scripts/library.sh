@@ -10,12 +10,20 @@ IFS='
 '
 base=/var/lib/deployvm
 
+# said FILE: what is in it, empty when it is not there. Loops ask again and again, so no
+# other program is started for it.
+said() {
+    if [ ! -e "$1" ]; then return 0; fi
+    while IFS= read -r said_line; do printf '%s\n' "$said_line"; done <"$1"
+    printf '%s' "$said_line"
+}
+
 # p NAME: a parameter's value, empty when it was not given.
-p() { if [ -e "$dir/p/$1" ]; then cat "$dir/p/$1"; fi; }
+p() { said "$dir/p/$1"; }
 
 # keep NAME VALUE / kept NAME: facts that must survive this process.
 keep() { printf '%s' "$2" >"$dir/before/$1"; }
-kept() { if [ -e "$dir/before/$1" ]; then cat "$dir/before/$1"; fi; }
+kept() { said "$dir/before/$1"; }
 
 vm=$(p vm)
 id=$(p id)
@@ -89,7 +97,27 @@ END
 
 # alive PID: whether that process exists and is no zombie.
 alive() {
-    [ "$1" -gt 0 ] && [ -d "/proc/$1" ] && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
+    [ "$1" -gt 0 ] && [ -d "/proc/$1" ] || return 1
+    while read -r alive_key alive_state; do
+        case $alive_key:$alive_state in
+        State:[ZX]*) return 1 ;;
+        State:*) return 0 ;;
+        esac
+    done 2>/dev/null <"/proc/$1/status"
+    return 1
+}
+
+# login UNIT: as whom it runs, in LOGIN_USER and LOGIN_GROUP.
+login() {
+    LOGIN_USER='' LOGIN_GROUP=''
+    while IFS='=' read -r key value; do
+        case $key in
+        User) LOGIN_USER=$value ;;
+        Group) LOGIN_GROUP=$value ;;
+        esac
+    done <<END
+$(systemctl show -p User -p Group -- "$1")
+END
 }
 
 # point RUNNER: `current` becomes a link to it, by rename: never a moment without.

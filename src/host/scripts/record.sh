@@ -122,10 +122,10 @@ ping_once() { ping -n -q -c 1 -W 1 -- "$1" >/dev/null 2>&1; }
 # that is killed leaves behind goes with the transaction.
 probe() {
     c=$dir/c/$1
-    FOUND=$(TMPDIR=$dir sh "$dir/probe.sh" "$(cat "$c/kind")" "$(cat "$c/target")" "$(cat "$c/port")" "$(cat "$c/status")" "$(cat "$c/body")" </dev/null 8>&- 9>&-) || FOUND=broken
+    FOUND=$(TMPDIR=$dir sh "$dir/probe.sh" "$(said "$c/kind")" "$(said "$c/target")" "$(said "$c/port")" "$(said "$c/status")" "$(said "$c/body")" </dev/null 8>&- 9>&-) || FOUND=broken
 }
 
-each_check() { for c in "$dir"/c/*/; do [ -d "$c" ] && basename "$c"; done; }
+each_check() { for c in "$dir"/c/*/; do [ -d "$c" ] && c=${c%/} && echo "${c##*/}"; done; }
 
 # before_checks: what passes before; only that is asked of an undo.
 before_checks() {
@@ -142,7 +142,7 @@ before_checks() {
 
 # holds NN: whether what was FOUND is what the check expects.
 holds() {
-    case $(cat "$dir/c/$1/expect"):$FOUND in
+    case $(said "$dir/c/$1/expect"):$FOUND in
     ok:ok) return 0 ;;
     refused:refused | refused:timeout | refused:unreachable) return 0 ;;
     *) return 1 ;;
@@ -154,13 +154,13 @@ holds() {
 checks() {
     BEGAN=$(now)
     for n in $(each_check); do
-        if [ "$(cat "$dir/c/$n/expect")" = ok ]; then one_check "$n" || return 1; fi
+        if [ "$(said "$dir/c/$n/expect")" = ok ]; then one_check "$n" || return 1; fi
     done
     step positive
     agreed || return 1
     BEGAN=$(now)
     for n in $(each_check); do
-        if [ "$(cat "$dir/c/$n/expect")" = refused ]; then one_refusal "$n" || return 1; fi
+        if [ "$(said "$dir/c/$n/expect")" = refused ]; then one_refusal "$n" || return 1; fi
     done
 }
 
@@ -171,13 +171,13 @@ agreed() {
     until [ -e "$dir/agreed" ] || interrupted; do
         tick || return 1
         if [ "$(now)" -ge "$until" ]; then WHY=no-verdict; return 1; fi
-        sleep 0.05
+        sleep 0.1
     done
 }
 
 # one_check NN: again and again until it holds or its time is over.
 one_check() {
-    until=$((BEGAN + $(milliseconds "$(cat "$dir/c/$1/within")")))
+    until=$((BEGAN + $(milliseconds "$(said "$dir/c/$1/within")")))
     pause=0.1
     while :; do
         tick || return 1
@@ -205,7 +205,7 @@ one_refusal() {
 
 # excused NN: a declared check that already failed before, by the same definition.
 excused() {
-    if [ "$(cat "$dir/c/$1/excusable")" = yes ] && [ "$(cat "$dir/c/$1/before")" = fail ]; then
+    if [ "$(said "$dir/c/$1/excusable")" = yes ] && [ "$(said "$dir/c/$1/before")" = fail ]; then
         verdict_of "$1" false '"failing-before"'
         return 0
     fi
@@ -218,7 +218,7 @@ excused() {
 # verdict_of NN true|false NOTE: for the ledger and for whoever follows.
 verdict_of() {
     millis=$(($(now) - BEGAN))
-    printf '%s,"ok":%s,"millis":%s,"note":%s}' "$(cat "$dir/c/$1/json")" "$2" "$millis" "$3" >"$dir/result/check-$1"
+    printf '%s,"ok":%s,"millis":%s,"note":%s}' "$(said "$dir/c/$1/json")" "$2" "$millis" "$3" >"$dir/result/check-$1"
     printf 'check %s %s %s %s\n' "$1" "$2" "$millis" "$3" >>"$dir/events"
 }
 
@@ -226,7 +226,7 @@ verdict_of() {
 passing_again() {
     if [ "$(kept answered_before)" = yes ]; then ping_once "$(p address)" || return 1; fi
     for n in $(each_check); do
-        [ "$(cat "$dir/c/$n/before" 2>/dev/null)" = pass ] || continue
+        [ "$(said "$dir/c/$n/before" 2>/dev/null)" = pass ] || continue
         probe "$n"
         holds "$n" || return 1
     done

@@ -42,7 +42,7 @@ fail() {
 }
 
 # interrupted: whether somebody decided meanwhile.
-interrupted() { [ -n "$(decided)" ]; }
+interrupted() { [ -L "$dir/decided" ]; }
 
 # unfinished_neighbour: whether another switch of this VM died and waits to be ended.
 unfinished_neighbour() {
@@ -90,9 +90,8 @@ record() {
 # the VM would be stopped, and neither runner could be started.
 can_be_booted() {
     [ -d "$vmdir" ] || return 0
-    booter=$(systemctl show -p User --value -- "microvm-set-booted@$vm.service")
-    booters=$(systemctl show -p Group --value -- "microvm-set-booted@$vm.service")
-    [ -z "$booter" ] || setpriv --reuid="$booter" --regid="${booters:-kvm}" --init-groups -- test -w "$vmdir"
+    login "microvm-set-booted@$vm.service"
+    [ -z "$LOGIN_USER" ] || setpriv --reuid="$LOGIN_USER" --regid="${LOGIN_GROUP:-kvm}" --init-groups -- test -w "$vmdir"
 }
 
 # set_limit TIMES: when whoever works on this counts as stuck, in our clock.
@@ -153,12 +152,11 @@ ask_guest() {
     ask=$vmdir/booted/bin/microvm-shutdown
     [ -x "$ask" ] || return 1
     rm -f "$dir/hold" && mkfifo -m 0600 "$dir/hold" || return 1
-    user=$(systemctl show -p User --value -- "$unit")
-    group=$(systemctl show -p Group --value -- "$unit")
+    login "$unit"
     (
         cd "$vmdir" || exit 1
         exec 7<>"$dir/hold" 8>&- 9>&-
-        exec setpriv --reuid="${user:-microvm}" --regid="${group:-kvm}" --init-groups -- "$ask" <&7 7<&- >/dev/null 2>&1
+        exec setpriv --reuid="${LOGIN_USER:-microvm}" --regid="${LOGIN_GROUP:-kvm}" --init-groups -- "$ask" <&7 7<&- >/dev/null 2>&1
     ) &
     ASKED=$!
 }
@@ -230,9 +228,16 @@ start_vm() {
     if [ "$(readlink -- "$vmdir/booted")" != "$1" ]; then WHY="booted-differs"; return 1; fi
 }
 
-# steady: the same main process of the same invocation as at the start.
+# steady: the same main process of the same invocation as at the start. The process is
+# looked at every time, systemd is asked once a second.
 steady() {
+    alive "$TRIAL_PID" || return 1
+    [ "$(now)" -lt $((${STEADY:-0} + 1000)) ] || surely_steady
+}
+# surely_steady: the same, asked now: before anything is made final.
+surely_steady() {
     look || return 1
+    STEADY=$(now)
     [ "$ACTIVE" = active ] && [ "$PID" = "$TRIAL_PID" ] && [ "$INVOCATION" = "$TRIAL_INVOCATION" ]
 }
 

@@ -58,7 +58,7 @@ commit() {
 # still_new: the verdict was for a process that still lives. After a takeover only
 # the unit can tell.
 still_new() {
-    if [ -n "${TRIAL_PID:-}" ]; then steady; return; fi
+    if [ -n "${TRIAL_PID:-}" ]; then surely_steady; return; fi
     look || return 1
     [ "$ACTIVE" = active ] && [ "$PID" != 0 ] && [ "$(readlink -- "$vmdir/booted")" = "$to" ]
 }
@@ -146,7 +146,7 @@ back_up() {
     back_until=$((STARTED + $(milliseconds "$(p boot)")))
     while :; do
         steady || return 1
-        if [ "$(now)" -ge $((STARTED + $(milliseconds "$(p settle)"))) ] && passing_again; then return 0; fi
+        if [ "$(now)" -ge $((STARTED + $(milliseconds "$(p settle)"))) ] && passing_again && surely_steady; then return 0; fi
         [ "$(now)" -lt "$back_until" ] || return 1
         sleep 0.1
     done

@@ -180,8 +180,13 @@ fn matrix() {
     let end = Instant::now() + Duration::from_secs(minutes * 60);
     let only = asked("LAB_ONLY").unwrap_or_default();
     let mut todo: Vec<Cell> = Cell::all();
-    todo.retain(|cell| matches!(cell.fate(), Fate::Ends(..)) && results.good(cell).is_none());
-    todo.retain(|cell| cell.name().contains(&only));
+    todo.retain(|cell| matches!(cell.fate(), Fate::Ends(..)));
+    if let Some((part, parts)) = asked("LAB_PART").as_deref().and_then(|text| text.split_once('/')) {
+        let (part, parts): (usize, usize) = (part.parse().unwrap(), parts.parse().unwrap());
+        let mut index = 0..;
+        todo.retain(|_| index.next().is_some_and(|index| index % parts == part - 1));
+    }
+    todo.retain(|cell| results.good(cell).is_none() && cell.name().contains(&only));
     // Those that ask for another lab last; the others mixed, so that a slice has of each.
     let mixed = |cell: &Cell| {
         cell.name().bytes().fold(7_u32, |sum, b| sum.wrapping_mul(31).wrapping_add(u32::from(b)))

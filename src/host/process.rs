@@ -5,6 +5,7 @@
 //! Memory is bounded whatever a program prints; time is where [`Limits`] say so.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -275,25 +276,32 @@ fn lengthened(argv: &Argv, old: impl Fn(&str) -> String) -> BTreeMap<&str, Strin
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let Some(pid) = self.inner.id().filter(|_| !self.finished) else { return };
-        signal_group("TERM", pid);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                tokio::time::sleep(Duration::from_secs(2)).await;
-                signal_group("KILL", pid);
-            });
+        if let Some(pid) = self.inner.id().filter(|_| !self.finished) {
+            end_group(pid);
         }
     }
 }
 
-/// kill(1), because the crate has no unsafe code of its own.
+/// Asks a group to end, and two seconds later ends what is left of it.
+const END_GROUP: &str = r#"
+kill -s TERM -- "-$1" || exit
+for round in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    sleep 0.1
+    kill -s 0 -- "-$1" || exit
+done
+kill -s KILL -- "-$1"
+"#;
+
+/// A process of its own, because ours may end at once: Nix 2.8 that is asked to end while
+/// it evaluates goes on for ever now and then. And kill(1), because the crate has no
+/// unsafe code.
 #[expect(clippy::disallowed_methods, reason = "this is the door to other programs")]
-fn signal_group(signal: &str, pid: u32) {
-    let mut command = std::process::Command::new("kill");
-    command.args(["-s", signal, "--", &format!("-{pid}")]);
+fn end_group(pid: u32) {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", END_GROUP, "sh", &pid.to_string()]).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // The group may have ended by itself: then there is nothing to do.
-    let _ = command.status();
+    // Without sh there would be no hypervisor either.
+    let _ = command.spawn();
 }
 
 fn cannot_start(argv: &Argv, error: &std::io::Error) -> Failure {
@@ -307,70 +315,5 @@ fn cannot_start(argv: &Argv, error: &std::io::Error) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: Limits =
-        Limits { bytes: 1 << 20, whole: Some(Duration::from_secs(60)), silence: Duration::from_secs(60) };
-
-    async fn sh(script: &str, limits: Limits) -> std::result::Result<Output, Stopped> {
-        answer(&Argv::new("sh").args(["-c", script]), limits, |line| line != "beat").await
-    }
-
-    #[tokio::test]
-    async fn an_answer_without_end_is_cut_off() {
-        for endless in ["while :; do echo y; done", "cat /dev/zero", "yes | tr -d '\\n'"] {
-            let Err(Stopped::TooLong(began)) = sh(endless, LIMITS).await else { panic!("{endless}") };
-            assert!(!began.is_empty() && began.len() <= MOST_SHOWN, "{endless}");
-        }
-    }
-
-    #[tokio::test]
-    async fn nobody_waits_for_ever() {
-        let brief = Duration::from_millis(50);
-        let silent = Limits { silence: brief, ..LIMITS };
-        assert_eq!(sh("sleep 60", silent).await, Err(Stopped::TooLate));
-        assert_eq!(sh("printf x; sleep 60", silent).await, Err(Stopped::TooLate), "no end of a line");
-        assert_eq!(sh("exec >&-; sleep 60", silent).await, Err(Stopped::TooLate), "nothing more to say");
-        let slow = Limits { whole: Some(brief), ..LIMITS };
-        assert_eq!(sh("while :; do echo; sleep 0.01; done", slow).await, Err(Stopped::TooLate));
-        let endless = Limits { silence: brief, whole: None, ..LIMITS };
-        assert_eq!(sh("exec >&-; yes >&2", endless).await, Err(Stopped::TooLate), "errors without end");
-    }
-
-    #[tokio::test]
-    async fn what_is_not_kept_does_not_count() {
-        let output =
-            sh("i=0; while [ $i -lt 300000 ]; do echo beat; i=$((i + 1)); done; echo end; exit 3", LIMITS);
-        let output = output.await.unwrap();
-        assert_eq!((output.code, output.stdout.as_slice()), (Some(3), b"end\n".as_slice()));
-    }
-
-    #[tokio::test]
-    async fn who_listens_gets_a_turn() {
-        let (lines, mut heard) = tokio::sync::mpsc::unbounded_channel();
-        let (mut most, argv) = (0, Argv::new("seq").arg("200000"));
-        let listen = async {
-            let mut count = 0;
-            while heard.recv().await.is_some() {
-                most = most.max(heard.len());
-                count += 1;
-            }
-            count
-        };
-        let speak = async {
-            watch(&argv, |line| drop(lines.send(line.to_owned())), |_| ()).await.unwrap();
-            drop(lines);
-        };
-        let (count, ()) = tokio::join!(listen, speak);
-        assert_eq!(count, 200_000);
-        assert!(most < 1000, "{most} lines waited to be heard");
-    }
-
-    #[test]
-    fn lines_are_added_to_what_a_variable_holds() {
-        let argv = Argv::new("nix").line("NIX_CONFIG", "a = 1").line("NIX_CONFIG", "b = 2");
-        let variables = lengthened(&argv, |name| format!("{name} = old"));
-        assert_eq!(variables["NIX_CONFIG"], "NIX_CONFIG = old\na = 1\nb = 2");
-    }
-}
+#[path = "process_tests.rs"]
+mod tests;

@@ -23,8 +23,8 @@ whose=/run/deployvm/receive-$id
 trap 'rm -f "$whose"' EXIT
 trap 'exit 0' TERM INT
 
-# carried PID NAME: a variable that a process was started with, empty without it. Whoever
-# may log in can start such processes: a value is not trusted with more than its own end.
+# carried PID NAME: a variable that a process was started with, empty without it. Anybody
+# there can start a process with such a variable, and have it ended.
 carried() {
     said=$(grep -a -z -m 1 "^$2=" "/proc/$1/environ" 2>/dev/null | tr -d '\000')
     printf '%s' "${said#*=}"

@@ -95,6 +95,8 @@ scripts! {
     PEND = "pend";
     /// Lets them go.
     UNPEND = "unpend";
+    /// Watches over a copy.
+    RECEIVE = "receive";
     /// Builds derivations there.
     BUILD = "build";
     /// Stops that.

@@ -132,12 +132,14 @@ impl Ssh {
     }
 
     /// What `nix copy` needs to use this connection: the store's URL and NIX_SSHOPTS.
-    /// The URL has no port, which only Nix 2.34 understands; the socket knows it.
+    /// The URL has no port, which only Nix 2.34 understands; the socket knows it. Where
+    /// the master is gone, ssh connects by itself: it must be heard like the master.
     pub fn store(&self) -> (String, String) {
         let user = self.user.as_ref().map(|u| format!("{u}@")).unwrap_or_default();
         // Brackets, or an IPv6 address reads as host and port.
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        (format!("ssh-ng://{user}{host}"), format!("-o ControlPath={} -o BatchMode=yes", self.socket))
+        let options = format!("-o ControlPath={} -o BatchMode=yes -o ServerAliveInterval=5", self.socket);
+        (format!("ssh-ng://{user}{host}"), options)
     }
 
     /// What a user types to run this command there.

@@ -2,6 +2,7 @@
 //! no garbage collection takes them, then `nix copy` over the open connection.
 
 mod admit;
+mod receive;
 
 use std::collections::BTreeSet;
 
@@ -46,8 +47,8 @@ pub async fn copy(
         hold(host, push, &paths).await?;
         if let Some((url, ssh_options)) = host.store() {
             events.send(Event::Phase { name: "copy", total: None });
-            let argv = nix::copy::copy(&url, &ssh_options, is_trusted(host), pass, &paths);
-            send(&argv, "cannot copy to the hypervisor", events).await?;
+            let argv = nix::copy::copy((&url, &ssh_options), push, is_trusted(host), pass, &paths);
+            watched(host, push, events, send(&argv, "cannot copy to the hypervisor", events)).await?;
         }
     }
     Ok(already_there(moves))
@@ -59,14 +60,16 @@ pub async fn copy(
 /// 20 when copying failed.
 pub async fn send_derivations(
     host: &Host,
+    push: &TransactionId,
     derivations: &[StorePath],
     pass: &PassThrough,
     events: &Events,
 ) -> Result<()> {
     let Some((url, ssh_options)) = host.store() else { return Ok(()) };
     events.send(Event::Phase { name: "send", total: None });
-    let argv = nix::copy::copy_derivations(&url, &ssh_options, is_trusted(host), pass, derivations);
-    send(&argv, "cannot send derivations to the hypervisor", events).await
+    let store = (url.as_str(), ssh_options.as_str());
+    let argv = nix::copy::copy_derivations(store, push, is_trusted(host), pass, derivations);
+    watched(host, push, events, send(&argv, "cannot send derivations to the hypervisor", events)).await
 }
 
 /// For moves whose closures are on the hypervisor anyway, such as a rollback's; the
@@ -123,6 +126,19 @@ pub async fn settle(host: &Host, push: Option<&TransactionId>, heard: &[String])
     let mut args = vec![push.map(ToString::to_string).unwrap_or_default()];
     args.extend_from_slice(heard);
     host.script(script::UNPEND, &args).await.map(|_| ())
+}
+
+/// Does it while the other end is watched.
+async fn watched(
+    host: &Host,
+    push: &TransactionId,
+    events: &Events,
+    sending: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    tokio::select! {
+        sent = sending => sent,
+        never = receive::watch(host, push, events) => match never {},
+    }
 }
 
 async fn send(argv: &Argv, doing: &str, events: &Events) -> Result<()> {

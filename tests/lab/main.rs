@@ -29,6 +29,7 @@ mod nixes;
 mod owners;
 mod queue;
 mod reboot;
+mod receiver;
 mod refused;
 mod retention;
 mod running;

@@ -9,16 +9,21 @@ use super::PassThrough;
 use super::internal_json::{COPY_PATH, COPY_PATHS, Line, PROGRESS, SET_EXPECTED, parse};
 use crate::model::argv::Argv;
 use crate::model::event::Event;
+use crate::model::name::TransactionId;
 use crate::model::store_path::StorePath;
 
-/// Copies paths with their closures to `store`, such as `ssh-ng://hv`.
+/// What the receiver there carries in its environment: the id of the push.
+pub const CARRIES: &str = "DEPLOYVM_PUSH";
+
+/// Copies paths with their closures to `store`, such as `ssh-ng://hv`; what receives them
+/// there carries the push's id.
 ///
 /// `ssh_options` become `NIX_SSHOPTS`: no quotes in it, because Nix 2.8 splits it at
 /// blanks. A port belongs there too (`-p N`); only 2.34 takes one in the URL. Whether we
 /// are trusted there must be known: from others unsigned paths are refused anyway.
 pub fn copy<'a>(
-    store: &str,
-    ssh_options: &str,
+    (store, ssh_options): (&str, &str),
+    push: &TransactionId,
     trusted: bool,
     pass: &PassThrough,
     paths: impl IntoIterator<Item = &'a StorePath>,
@@ -29,7 +34,8 @@ pub fn copy<'a>(
         argv = argv.arg("--no-check-sigs");
     }
     super::options(argv, pass)
-        .args(["--to", store])
+        // All versions split it at blanks, and the login shell reads plain words.
+        .args(["--to".to_owned(), format!("{store}?remote-program=env%20{CARRIES}%3D{push}%20nix-daemon")])
         .args(paths.into_iter().map(StorePath::as_str))
         .env("NIX_SSHOPTS", ssh_options)
 }
@@ -37,14 +43,14 @@ pub fn copy<'a>(
 /// Copies derivations with everything that building them needs as input, instead of
 /// what they make. Nix 2.8, 2.26 and 2.34 read it alike.
 pub fn copy_derivations<'a>(
-    store: &str,
-    ssh_options: &str,
+    store: (&str, &str),
+    push: &TransactionId,
     trusted: bool,
     pass: &PassThrough,
     derivations: impl IntoIterator<Item = &'a StorePath>,
 ) -> Argv {
     // The option may follow the paths.
-    copy(store, ssh_options, trusted, pass, derivations).arg("--derivation")
+    copy(store, push, trusted, pass, derivations).arg("--derivation")
 }
 
 /// Activities at a time, and complaints, that are kept in mind.

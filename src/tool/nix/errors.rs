@@ -184,8 +184,7 @@ fn classify(headline: &str, details: &[String], stderr: &str) -> Option<Known> {
         Known::NoSpace
     } else if says("unable to download") || says("Could not resolve host") || says("resolve host name") {
         Known::Offline
-    } else if says("cannot open connection to") && stderr.contains("nix-daemon: ") {
-        // bash: `nix-daemon: command not found`, dash: `nix-daemon: not found`
+    } else if says("cannot open connection to") && stderr.lines().any(lacks_daemon) {
         Known::NoDaemon
     } else if says("protocol mismatch, got") {
         Known::Chatty
@@ -203,6 +202,13 @@ fn classify(headline: &str, details: &[String], stderr: &str) -> Option<Known> {
 /// `path '/nix/store/…-source/x.nix' does not exist`,
 /// `Path 'x.nix' in the repository "/w/flake" is not tracked by Git.`,
 /// `Path 'x.nix' does not exist in Git repository "/w/flake".`
+/// bash: `nix-daemon: command not found`, dash: `nix-daemon: not found`, env:
+/// `'nix-daemon': No such file or directory`.
+fn lacks_daemon(line: &str) -> bool {
+    line.contains("nix-daemon")
+        && ["nix-daemon: ", "not found", "No such file"].iter().any(|said| line.contains(said))
+}
+
 fn missing_file(headline: &str) -> Option<String> {
     let quoted = headline.split('\'').nth(1)?;
     if headline.contains("is not tracked by Git") || headline.contains("' does not exist in Git repository") {

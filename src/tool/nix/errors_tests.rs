@@ -218,6 +218,7 @@ fn a_connection_that_fails_says_why() {
         assert_eq!(denied.known, None);
         assert_eq!(said("bash: line 1: nix-daemon: command not found").known, Some(Known::NoDaemon));
         assert_eq!(said("sh: 1: nix-daemon: not found").known, Some(Known::NoDaemon));
+        assert_eq!(said("env: 'nix-daemon': No such file or directory").known, Some(Known::NoDaemon));
     }
     let refused = read(
         "ssh: connect to host 127.0.0.1 port 9: Connection refused\nerror: failed to start SSH connection to '127.0.0.1'",

@@ -2,6 +2,7 @@
 //! cache directory, and the settings turned into what the pipeline asks for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::sync::watch;
@@ -10,11 +11,12 @@ use super::args::{BuildOn, Color, Global, Intent, Selection};
 use super::settings::{self, Layers, Settled};
 use super::signals::Signals;
 use crate::error::{Failure, Result};
+use crate::model::access::Access;
 use crate::model::event::Events;
 use crate::model::inventory::Inventory;
 use crate::model::name::{VmName, Word};
 use crate::pipeline::push::{PassThrough, SigningKey};
-use crate::pipeline::{self, Choices, Chosen, Context, Footprint, Patience, Target};
+use crate::pipeline::{self, Choices, Chosen, Context, Footprint, Keyring, Patience, Target};
 use crate::report::{ColourChoice, Reporter, Speech};
 
 /// A command at work.
@@ -48,10 +50,16 @@ pub async fn run<'a>(
     let reporter = Reporter::start(speech, listen);
     let footprint = Footprint::default();
     let patience = Patience::default();
-    let context = Context { events, interrupted, footprint, patience, cache: cache_dir() };
+    // Wrong keys are reported as any other failure, before anything is done.
+    let (access, wrong) = match settings::access::access() {
+        Ok(access) => (access, None),
+        Err(failure) => (Access::default(), Some(failure)),
+    };
+    let keyring = Arc::new(Keyring::new(access));
+    let context = Context { events, interrupted, footprint, patience, keyring, cache: cache_dir() };
     let session = Session { global, reporter, context };
     let result = tokio::select! {
-        result = work(&session) => result,
+        result = async { match wrong { Some(failure) => Err(failure), None => work(&session).await } } => result,
         () = second_interrupt(&first) => Err(session.context.footprint.left()),
     };
     let code = match result {

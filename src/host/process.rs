@@ -13,6 +13,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
 use crate::error::{Aftermath, Failure, Result};
+use crate::model::access;
 use crate::model::argv::{Argv, Output};
 
 /// Most that is kept of a program's stdout and stderr, in bytes.
@@ -245,6 +246,7 @@ impl Group {
         let mut command = Command::new(&argv.program);
         command.args(&argv.args).stdout(output()).stderr(output()).process_group(0);
         command.stdin(if argv.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        command.env_remove(access::KEY);
         for (name, value) in &argv.env {
             match value {
                 Some(value) => command.env(name, value),

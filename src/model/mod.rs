@@ -2,6 +2,7 @@
 //! the flake wants, what the hypervisor has, the plan, events and outcomes.
 //! This room starts nothing, reads nothing and knows no other room.
 
+pub mod access;
 pub mod address;
 pub mod argv;
 pub mod check;

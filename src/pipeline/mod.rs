@@ -23,10 +23,12 @@ pub mod status;
 pub mod verdict;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 
 use crate::error::{Aftermath, Failure, Result};
+pub use crate::host::keyring::Keyring;
 use crate::model::address::Address;
 use crate::model::event::Events;
 use crate::model::inventory::Inventory;
@@ -49,6 +51,8 @@ pub struct Context {
     pub footprint: Footprint,
     /// How long to wait for others.
     pub patience: Patience,
+    /// Keys that came with the command.
+    pub keyring: Arc<Keyring>,
     /// `$XDG_CACHE_HOME/deployvm`, if there is one.
     pub cache: Option<Utf8PathBuf>,
 }

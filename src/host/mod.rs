@@ -8,6 +8,7 @@ pub mod guest;
 pub mod identity;
 pub mod keyring;
 pub mod machine;
+pub mod notebook;
 pub mod probe;
 pub mod process;
 pub mod reply;

@@ -29,6 +29,7 @@ use camino::Utf8PathBuf;
 
 use crate::error::{Aftermath, Failure, Result};
 pub use crate::host::keyring::Keyring;
+pub use crate::host::notebook;
 use crate::model::address::Address;
 use crate::model::event::Events;
 use crate::model::inventory::Inventory;

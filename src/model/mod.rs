@@ -19,4 +19,5 @@ pub mod plan;
 pub mod settings;
 pub mod status;
 pub mod store_path;
+pub mod template;
 pub mod terms;

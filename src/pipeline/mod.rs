@@ -7,6 +7,7 @@ pub mod check;
 pub mod deploy;
 pub mod differ;
 pub mod footprint;
+pub mod init;
 pub mod keep;
 pub mod known;
 pub mod line;

@@ -20,6 +20,7 @@ use crate::model::outcome::Outcome;
 use crate::model::plan::Plan;
 use crate::model::status::Status;
 use crate::model::store_path::StorePath;
+use crate::model::template::Template;
 
 mod ask;
 mod closure;
@@ -45,6 +46,7 @@ pub mod quantity;
 pub mod status;
 pub mod summary;
 pub mod table;
+pub mod template;
 
 pub use ask::Answer;
 
@@ -220,6 +222,11 @@ impl Reporter {
     /// The generations of one VM, ascending.
     pub fn generations(&self, vm: &VmName, generations: &[Generation]) {
         self.result(|page| generations::text(generations, page), || json::generations(vm, generations));
+    }
+
+    /// What was written of a template.
+    pub fn template(&self, template: &Template) {
+        self.result(|page| template::text(template, page), || json::template(template));
     }
 
     /// The ledger, oldest first.

@@ -80,6 +80,7 @@ fn help() {
       retire       Stop and unlink a VM that the flake no longer has, keeping its volumes
       pin          Keep a generation from prune
       unpin        Let prune have a generation again
+      prune        Drop old generations, never one that is current, booted or pinned
       init         Start from a template: writes its files into the current directory
       config       Show each setting and the layer that it came from
       completions  Print completions for a shell

@@ -15,6 +15,7 @@ pub mod look;
 pub mod past;
 pub mod power;
 pub mod prepare;
+pub mod prune;
 pub mod push;
 pub mod queue;
 pub mod reconnect;

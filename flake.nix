@@ -82,13 +82,39 @@
         hypervisor.imports = [ ./nix/modules/hypervisor.nix ];
       };
 
-      templates.default = {
-        path = ./templates/infra;
-        description = "A NixOS hypervisor and two isolated microVMs, deployed with deployvm";
-        welcomeText = ''
-          Say where your hypervisor is in `modules/networks.nix`; `README.md` has
-          the few steps from there to the first `deployvm push`.
-        '';
+      # `deployvm init` writes the same files.
+      templates = {
+        default = self.templates.infra;
+        infra = {
+          path = ./templates/infra;
+          description = "A NixOS hypervisor and two isolated microVMs, deployed with deployvm";
+          welcomeText = ''
+            Say where your hypervisor is in `modules/networks.nix`; `README.md` has
+            the few steps from there to the first `deployvm push`.
+          '';
+        };
+        single = {
+          path = ./templates/single;
+          description = "A NixOS hypervisor and one microVM, deployed with deployvm";
+          welcomeText = ''
+            Say where your hypervisor is in `settings.nix`; `README.md` has the few
+            steps from there to the first `deployvm push`.
+          '';
+        };
+        github-actions = {
+          path = ./templates/github-actions;
+          description = "A GitHub workflow: deployvm plans pull requests and deploys main";
+          welcomeText = ''
+            The first lines of `.github/workflows/deployvm.yml` say what is to be set.
+          '';
+        };
+        gitlab-ci = {
+          path = ./templates/gitlab-ci;
+          description = "A GitLab pipeline: deployvm plans merge requests and deploys the default branch";
+          welcomeText = ''
+            The first lines of `.gitlab-ci.yml` say what is to be set.
+          '';
+        };
       };
     };
 }

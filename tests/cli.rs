@@ -4,6 +4,11 @@
 #![expect(clippy::disallowed_methods, reason = "a test starts the binary that it is about")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
+#[path = "cli/ci.rs"]
+mod ci;
+#[path = "cli/init.rs"]
+mod init;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -76,6 +81,7 @@ fn help() {
       pin          Keep a generation from prune
       unpin        Let prune have a generation again
       prune        Drop old generations, never one that is current, booted or pinned
+      init         Start from a template: writes its files into the current directory
       config       Show each setting and the layer that it came from
       completions  Print completions for a shell
 
@@ -96,6 +102,8 @@ fn help() {
       -v, --verbose...                    Print more; twice: every program that is started
           --color <WHEN>                  When to use colours: auto (which honours NO_COLOR), always or
                                           never [default: auto]
+          --summary <FILE>                Also append plan and result to this file, as Markdown
+                                          [$GITHUB_STEP_SUMMARY gets them anyway]
           --override-input <INPUT> <REF>  Replace an input of the flake, as in Nix; may be given several
                                           times
           --option <NAME> <VALUE>         Set an option of Nix, as in Nix; may be given several times

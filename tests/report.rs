@@ -4,6 +4,8 @@
 
 #[path = "report/fixtures.rs"]
 mod fixtures;
+#[path = "report/markdown.rs"]
+mod markdown;
 
 use deployvm::error::{Aftermath, Failure};
 use deployvm::model::event::Event;

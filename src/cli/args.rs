@@ -45,6 +45,10 @@ pub struct Global {
     #[arg(hide_default_value = true, hide_possible_values = true)]
     pub color: Color,
 
+    /// Also append plan and result to this file, as Markdown [$GITHUB_STEP_SUMMARY gets them anyway]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub summary: Option<Utf8PathBuf>,
+
     /// Replace an input of the flake, as in Nix; may be given several times
     #[arg(long, global = true, num_args = 2, value_names = ["INPUT", "REF"])]
     pub override_input: Vec<String>,

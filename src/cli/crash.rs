@@ -25,21 +25,18 @@ pub fn caught(command: impl FnOnce() -> Result<u8>) -> Result<u8> {
 
 /// Prints a failure on stderr, where no reporter is at work.
 pub fn show(failure: &Failure) {
-    let _ = writeln!(std::io::stderr(), "{}", report::failure::text(failure, Page::PLAIN));
+    let text = report::ci::inert(&report::failure::text(failure, Page::PLAIN));
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Prints what clap says, be it an error, `--help` or `--version`. An argument that it
-/// repeats drives no terminal.
+/// repeats drives no terminal, and no pipeline.
 pub fn show_usage(usage: &clap::Error) {
     let text = usage.render().to_string();
-    let harmless = |c: char| c == '\n' || !drives(c);
+    let harmless: String = text.chars().filter(|c| *c == '\n' || !drives(*c)).collect();
+    let harmless = report::ci::inert(&harmless);
     // A closed pipe is no reason to complain.
-    let _ = if text.chars().all(harmless) {
-        usage.print()
-    } else {
-        let text: String = text.chars().filter(|c| harmless(*c)).collect();
-        writeln!(std::io::stderr(), "{text}")
-    };
+    let _ = if text == harmless { usage.print() } else { writeln!(std::io::stderr(), "{harmless}") };
 }
 
 fn sentence(info: &PanicHookInfo<'_>) -> String {

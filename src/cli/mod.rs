@@ -11,6 +11,7 @@ pub mod crash;
 pub mod diff;
 pub mod generations;
 pub mod history;
+pub mod init;
 pub mod pin;
 pub mod plan;
 pub mod prune;
@@ -60,6 +61,7 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Pin(args) => pin::pin(&global, args).await,
         Command::Unpin(args) => pin::unpin(&global, args).await,
         Command::Prune(args) => prune::run(&global, args).await,
+        Command::Init(args) => init::run(&global, args).await,
         Command::Config(args) => config::run(&global, args).await,
         Command::Completions(args) => completions::run(args, Cli::command()),
     }

@@ -151,7 +151,9 @@ pub async fn approved(session: &Session<'_>, question: &str) -> Result<()> {
     match session.context.unless_interrupted(Aftermath::Declined, async { Ok(answer.await) }).await? {
         Answer::Yes => Ok(()),
         Answer::Declined => Err(Failure::new(Aftermath::Declined, "declined")),
-        Answer::Unanswered => Err(Failure::usage("nobody can be asked: there is no terminal and no --yes")
-            .help("say --yes to go on without being asked; nothing was touched")),
+        Answer::Unanswered => Err(Failure::usage(
+            "nobody can be asked: this is a pipeline or no terminal, and there is no --yes",
+        )
+        .help("say --yes to go on without being asked; nothing was touched")),
     }
 }

@@ -2,6 +2,7 @@
 //! cache directory, and the settings turned into what the pipeline asks for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::sync::watch;
@@ -10,12 +11,14 @@ use super::args::{BuildOn, Color, Global, Intent, Selection};
 use super::settings::{self, Layers, Settled};
 use super::signals::Signals;
 use crate::error::{Failure, Result};
+use crate::model::access::Access;
 use crate::model::event::Events;
 use crate::model::inventory::Inventory;
 use crate::model::name::{VmName, Word};
+use crate::pipeline::notebook::append;
 use crate::pipeline::push::{PassThrough, SigningKey};
-use crate::pipeline::{self, Choices, Chosen, Context, Footprint, Patience, Target};
-use crate::report::{ColourChoice, Reporter, Speech};
+use crate::pipeline::{self, Choices, Chosen, Context, Footprint, Keyring, Patience, Target};
+use crate::report::{ColourChoice, Notebook, Reporter, Speech};
 
 /// A command at work.
 pub struct Session<'a> {
@@ -45,13 +48,19 @@ pub async fn run<'a>(
         Color::Never => ColourChoice::Never,
     };
     let speech = Speech { json: global.json, stream, colour, quiet: global.quiet, verbose: global.verbose };
-    let reporter = Reporter::start(speech, listen);
+    let reporter = Reporter::start(speech, listen, notebook(global));
     let footprint = Footprint::default();
     let patience = Patience::default();
-    let context = Context { events, interrupted, footprint, patience, cache: cache_dir() };
+    // Wrong keys are reported as any other failure, before anything is done.
+    let (access, wrong) = match settings::access::access() {
+        Ok(access) => (access, None),
+        Err(failure) => (Access::default(), Some(failure)),
+    };
+    let keyring = Arc::new(Keyring::new(access));
+    let context = Context { events, interrupted, footprint, patience, keyring, cache: cache_dir() };
     let session = Session { global, reporter, context };
     let result = tokio::select! {
-        result = work(&session) => result,
+        result = async { match wrong { Some(failure) => Err(failure), None => work(&session).await } } => result,
         () = second_interrupt(&first) => Err(session.context.footprint.left()),
     };
     let code = match result {
@@ -71,6 +80,17 @@ async fn second_interrupt(first: &watch::Sender<bool>) {
     signals.next().await;
     first.send_replace(true);
     signals.next().await;
+}
+
+/// The files to which plans and results are appended as Markdown, if there are any.
+fn notebook(global: &Global) -> Option<Notebook> {
+    let text = |name| std::env::var_os(name)?.into_string().ok();
+    let step = text("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()).map(Utf8PathBuf::from);
+    let files: Vec<Utf8PathBuf> = global.summary.iter().cloned().chain(step).collect();
+    if files.is_empty() {
+        return None;
+    }
+    Some(Box::new(move |page| files.iter().try_for_each(|file| append(file, page))))
 }
 
 #[expect(clippy::disallowed_methods, reason = "settings and directories of the user are read in cli")]

@@ -57,6 +57,9 @@ pub fn way(host: &Host, movement: &Move) -> Way {
         option(&format!("ProxyCommand={proxy}"));
     }
     let user = guest.user.as_deref().unwrap_or("root").to_owned();
+    if let Some(config) = host.ssh_config() {
+        words.extend(["-F".to_owned(), config.to_string()]);
+    }
     words.extend(["-T".to_owned(), "-p".to_owned(), port.to_string(), "-l".to_owned(), user]);
     words.extend(["--".to_owned(), destination]);
     Way { ssh: words, hypervisor: host.command() }

@@ -3,22 +3,28 @@
 
 pub mod cache;
 pub mod clock;
+pub mod fresh;
 pub mod git;
 pub mod guest;
 pub mod identity;
+pub mod keyring;
 pub mod machine;
+pub mod notebook;
 pub mod probe;
 pub mod process;
 pub mod reply;
 pub mod script;
 pub mod ssh;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::error::Result;
 use crate::model::address::Address;
 use crate::model::argv::Argv;
 use crate::model::login::Login;
+use keyring::Keyring;
 use process::Limits;
 use reply::Reply;
 use script::Script;
@@ -29,6 +35,9 @@ use ssh::Ssh;
 pub struct Host {
     reach: Reach,
     risen: OnceLock<Risen>,
+    keyring: Arc<Keyring>,
+    /// What every ssh is given: the keyring's configuration.
+    config: Option<Utf8PathBuf>,
 }
 
 #[derive(Debug)]
@@ -50,21 +59,22 @@ struct Risen {
 impl Host {
     /// This machine.
     pub fn local() -> Self {
-        Self { reach: Reach::Local, risen: OnceLock::new() }
+        Self { reach: Reach::Local, risen: OnceLock::new(), keyring: Arc::default(), config: None }
     }
 
-    /// Opens the way to a hypervisor.
+    /// Opens the way to a hypervisor, with these keys if there are any.
     ///
     /// # Errors
-    /// Exit 11 when there is no way.
-    pub async fn connect(address: &Address) -> Result<Self> {
-        match address.clone() {
-            Address::Local => Ok(Self::local()),
+    /// Exit 11 when there is no way, 2 when a key cannot be used.
+    pub async fn connect(address: &Address, keyring: &Arc<Keyring>) -> Result<Self> {
+        let config = keyring.config().await?;
+        let reach = match address.clone() {
+            Address::Local => Reach::Local,
             Address::Ssh { user, host, port } => {
-                let ssh = Ssh::connect(user, host, port).await?;
-                Ok(Self { reach: Reach::Ssh(Box::new(ssh)), risen: OnceLock::new() })
+                Reach::Ssh(Box::new(Ssh::connect(user, host, port, config.clone()).await?))
             }
-        }
+        };
+        Ok(Self { reach, risen: OnceLock::new(), keyring: Arc::clone(keyring), config })
     }
 
     /// The same way once more, when a connection was lost: as root in the same manner.
@@ -72,7 +82,7 @@ impl Host {
     /// # Errors
     /// Exit 11 when there is no way any more.
     pub async fn anew(&self, address: &Address) -> Result<Self> {
-        Ok(Self { risen: self.risen.clone(), ..Self::connect(address).await? })
+        Ok(Self { risen: self.risen.clone(), ..Self::connect(address, &self.keyring).await? })
     }
 
     /// From now on scripts run as root by this command, which is constant.
@@ -84,6 +94,11 @@ impl Host {
     /// Who we are there, where that is not root.
     pub fn login(&self) -> Option<&Login> {
         self.risen.get().map(|risen| &risen.login)
+    }
+
+    /// Configuration that an ssh of our own must be given (`-F`), if any.
+    pub fn ssh_config(&self) -> Option<&Utf8Path> {
+        self.config.as_deref()
     }
 
     /// The connection, where there is one.

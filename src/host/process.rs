@@ -14,6 +14,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
 use crate::error::{Aftermath, Failure, Result};
+use crate::model::access;
 use crate::model::argv::{Argv, Output};
 
 /// Most that is kept of a program's stdout and stderr, in bytes.
@@ -246,6 +247,7 @@ impl Group {
         let mut command = Command::new(&argv.program);
         command.args(&argv.args).stdout(output()).stderr(output()).process_group(0);
         command.stdin(if argv.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        command.env_remove(access::KEY);
         for (name, value) in &argv.env {
             match value {
                 Some(value) => command.env(name, value),
@@ -298,7 +300,7 @@ kill -s KILL -- "-$1"
 #[expect(clippy::disallowed_methods, reason = "this is the door to other programs")]
 fn end_group(pid: u32) {
     let mut command = std::process::Command::new("sh");
-    command.args(["-c", END_GROUP, "sh", &pid.to_string()]).process_group(0);
+    command.args(["-c", END_GROUP, "sh", &pid.to_string()]).process_group(0).env_remove(access::KEY);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // Without sh there would be no hypervisor either.
     let _ = command.spawn();

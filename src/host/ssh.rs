@@ -20,6 +20,8 @@ pub struct Ssh {
     port: Option<u16>,
     session: Session,
     socket: Utf8PathBuf,
+    /// What every connection of its own is given (`-F`), if keys came with the command.
+    config: Option<Utf8PathBuf>,
     /// A session that does nothing: as long as we live, the master is not idle, however
     /// long evaluation and building take. It ends when we do, whatever happens to us.
     _lease: Held,
@@ -34,11 +36,16 @@ const LOGIN: Duration = Duration::from_secs(120);
 
 impl Ssh {
     /// Opens the master connection. Host keys are checked strictly; the user's
-    /// configuration, agent, jump hosts and known hosts apply.
+    /// configuration, agent, jump hosts and known hosts apply, after those of `config`.
     ///
     /// # Errors
     /// Exit 11, with what to do, when the host cannot be reached or does not let us in.
-    pub async fn connect(user: Option<String>, host: String, port: Option<u16>) -> Result<Self> {
+    pub async fn connect(
+        user: Option<String>,
+        host: String,
+        port: Option<u16>,
+        config: Option<Utf8PathBuf>,
+    ) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("dvm-").tempdir_in("/tmp").map_err(|e| {
             Failure::new(Aftermath::Unreachable, format!("cannot make a private directory in /tmp: {e}"))
         })?;
@@ -52,6 +59,9 @@ impl Ssh {
             // The master does not outlive us for long, whatever happens to us.
             .control_persist(ControlPersist::IdleFor(NonZeroUsize::MIN.saturating_add(1)))
             .control_directory(directory.path());
+        if let Some(config) = &config {
+            builder.config_file(config);
+        }
         if let Some(user) = &user {
             builder.user(user.clone());
         }
@@ -60,11 +70,11 @@ impl Ssh {
         }
         let session = tokio::time::timeout(LOGIN, builder.connect(&host)).await;
         let session = session.map_err(|_| never_let_in(&host, port))?;
-        let session = session.map_err(|e| explain(&host, port, &said(&e)))?;
+        let session = session.map_err(|e| explain(&host, port, &said(&e), config.is_some()))?;
         let socket = Utf8PathBuf::from_path_buf(session.control_socket().to_path_buf())
             .map_err(|_| Failure::bug("the control socket's path is not UTF-8"))?;
         let lease = process::hold(&over(&socket, "cat"))?;
-        Ok(Self { user, host, port, session, socket, _lease: lease, _directory: directory })
+        Ok(Self { user, host, port, session, socket, config, _lease: lease, _directory: directory })
     }
 
     /// A remote command over the master connection. Port 9 keeps ssh from opening a
@@ -93,6 +103,9 @@ impl Ssh {
             "ServerAliveInterval=5",
             "-T",
         ]);
+        if let Some(config) = &self.config {
+            argv = argv.args(["-F", config.as_str()]);
+        }
         if let Some(user) = user {
             argv = argv.args(["-l", user]);
         }
@@ -112,7 +125,7 @@ impl Ssh {
     /// Why there was no fresh connection, by what ssh said.
     pub fn trouble(&self, to: Option<&Address>, said: &str) -> Failure {
         let (_, host, port) = self.destination(to);
-        explain(host, port, said)
+        explain(host, port, said, self.config.is_some())
     }
 
     /// Asks the master whether it still has a connection.
@@ -138,7 +151,9 @@ impl Ssh {
         let user = self.user.as_ref().map(|u| format!("{u}@")).unwrap_or_default();
         // Brackets, or an IPv6 address reads as host and port.
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        let options = format!("-o ControlPath={} -o BatchMode=yes -o ServerAliveInterval=5", self.socket);
+        let config = self.config.as_ref().map(|config| format!(" -F {config}")).unwrap_or_default();
+        let options =
+            format!("-o ControlPath={} -o BatchMode=yes -o ServerAliveInterval=5{config}", self.socket);
         (format!("ssh-ng://{user}{host}"), options)
     }
 
@@ -176,8 +191,9 @@ fn said(error: &openssh::Error) -> String {
     }
 }
 
-/// What ssh said of a connection that it could not make as a sentence, with what to do.
-fn explain(host: &str, port: Option<u16>, text: &str) -> Failure {
+/// What ssh said of a connection that it could not make as a sentence, with what to do;
+/// `keyed` where keys came with the command.
+fn explain(host: &str, port: Option<u16>, text: &str, keyed: bool) -> Failure {
     let address = Address::Ssh { user: None, host: host.to_owned(), port };
     let at = port.map(|p| format!("-p {p} ")).unwrap_or_default();
     let (what, help) = if text.contains("Host key verification failed") || text.contains("host key") {
@@ -191,13 +207,25 @@ fn explain(host: &str, port: Option<u16>, text: &str) -> Failure {
         } else {
             (
                 format!("the host key of {address} is not known"),
-                format!("connect once by hand and compare the fingerprint: ssh {at}{host}"),
+                if keyed {
+                    format!(
+                        "DEPLOYVM_KNOWN_HOSTS, if it is set, takes the place of known_hosts: add the line that \
+                         `ssh-keyscan {at}{host}` prints, once you have compared its fingerprint"
+                    )
+                } else {
+                    format!("connect once by hand and compare the fingerprint: ssh {at}{host}")
+                },
             )
         }
     } else if text.contains("Permission denied") || text.contains("Too many authentication failures") {
         (
             format!("{address} does not accept your key"),
-            format!("see that this works without a password: ssh -o BatchMode=yes {at}{host} true"),
+            if keyed {
+                "the public half of DEPLOYVM_SSH_KEY must be in the authorized_keys of that user there"
+                    .to_owned()
+            } else {
+                format!("see that this works without a password: ssh -o BatchMode=yes {at}{host} true")
+            },
         )
     } else if text.contains("Could not resolve") {
         (

@@ -2,6 +2,7 @@
 //! the flake wants, what the hypervisor has, the plan, events and outcomes.
 //! This room starts nothing, reads nothing and knows no other room.
 
+pub mod access;
 pub mod address;
 pub mod argv;
 pub mod check;
@@ -19,4 +20,5 @@ pub mod plan;
 pub mod settings;
 pub mod status;
 pub mod store_path;
+pub mod template;
 pub mod terms;

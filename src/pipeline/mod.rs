@@ -7,6 +7,7 @@ pub mod check;
 pub mod deploy;
 pub mod differ;
 pub mod footprint;
+pub mod init;
 pub mod keep;
 pub mod known;
 pub mod line;
@@ -24,10 +25,13 @@ pub mod status;
 pub mod verdict;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 
 use crate::error::{Aftermath, Failure, Result};
+pub use crate::host::keyring::Keyring;
+pub use crate::host::notebook;
 use crate::model::address::Address;
 use crate::model::event::Events;
 use crate::model::inventory::Inventory;
@@ -50,6 +54,8 @@ pub struct Context {
     pub footprint: Footprint,
     /// How long to wait for others.
     pub patience: Patience,
+    /// Keys that came with the command.
+    pub keyring: Arc<Keyring>,
     /// `$XDG_CACHE_HOME/deployvm`, if there is one.
     pub cache: Option<Utf8PathBuf>,
 }

@@ -13,6 +13,7 @@ use crate::model::name::VmName;
 use crate::model::outcome::Outcome;
 use crate::model::plan::Plan;
 use crate::model::status::Status;
+use crate::model::template::Template;
 
 /// Raised when a key changes its meaning or goes away; never for a new one.
 const SCHEMA: u8 = 1;
@@ -28,6 +29,18 @@ struct Line<T> {
 pub fn line<T: Serialize>(body: T) -> String {
     // Keys are texts and numbers are finite, so this cannot fail.
     serde_json::to_string(&Line { schema: SCHEMA, body }).unwrap_or_default()
+}
+
+/// What was written of a template.
+pub fn template(template: &Template) -> String {
+    #[derive(Serialize)]
+    struct Written<'a> {
+        template: &'a str,
+        files: Vec<&'a str>,
+        next: &'a [&'a str],
+    }
+    let files = template.files.iter().map(|(path, _)| *path).collect();
+    line(Written { template: template.name, files, next: template.next })
 }
 
 /// Everything that has a key `event`.

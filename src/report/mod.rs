@@ -21,6 +21,7 @@ use crate::model::outcome::Outcome;
 use crate::model::plan::Plan;
 use crate::model::status::Status;
 use crate::model::store_path::StorePath;
+use crate::model::template::Template;
 
 mod ask;
 mod closure;
@@ -33,11 +34,13 @@ mod trail;
 mod wire;
 mod wording;
 
+pub mod ci;
 pub mod difference;
 pub mod failure;
 pub mod generations;
 pub mod history;
 pub mod json;
+pub mod markdown;
 pub mod page;
 pub mod plan;
 pub mod prune;
@@ -45,9 +48,11 @@ pub mod quantity;
 pub mod status;
 pub mod summary;
 pub mod table;
+pub mod template;
 
 pub use ask::Answer;
 
+use ci::{Alarm, Forge, Groups};
 use human::Human;
 use mouth::{Ears, Mouth, Said, Voice};
 use page::{Page, harmless};
@@ -99,6 +104,9 @@ pub struct Difference {
     pub bytes_to_send: Option<u64>,
 }
 
+/// Takes a page of Markdown; what it says instead is why it could not be kept.
+pub type Notebook = Box<dyn FnMut(&str) -> Result<(), String> + Send>;
+
 /// The handle to the task that speaks. Everything is said in the order in which it
 /// was handed in; events that were sent before come before.
 #[derive(Debug)]
@@ -109,11 +117,13 @@ pub struct Reporter {
     speech: Speech,
     result: Page,
     progress: Page,
+    notes: bool,
 }
 
 impl Reporter {
-    /// Starts the task. It must be called within a tokio runtime.
-    pub fn start(speech: Speech, events: UnboundedReceiver<Event>) -> Self {
+    /// Starts the task. It must be called within a tokio runtime. Plans, results and
+    /// failures also go into the notebook, as Markdown.
+    pub fn start(speech: Speech, events: UnboundedReceiver<Event>, notebook: Option<Notebook>) -> Self {
         let terminal = Terminal::look();
         let (result, progress) = (terminal.result_page(speech), terminal.progress_page(speech));
         let voice = if speech.json && speech.stream {
@@ -125,18 +135,28 @@ impl Reporter {
         } else {
             Voice::Plain(Plain::new(speech.verbose))
         };
-        let mouth = Mouth {
+        let notes = notebook.is_some();
+        let mut mouth = Mouth {
             stdout: Stream::new(std::io::stdout()),
             stderr: Stream::new(std::io::stderr()),
             voice,
             can_ask: terminal.can_ask(),
             time: terminal::time_of_day,
             held: None,
+            // Machines that read JSON get nothing else.
+            forge: terminal.forge.filter(|_| !speech.json),
+            groups: Groups::default(),
+            seconds: terminal::seconds,
+            notebook,
         };
+        if terminal.forge == Some(Forge::Github) {
+            mouth.stdout = mouth.stdout.guarded(if speech.json { ci::inert_json } else { ci::inert });
+            mouth.stderr = mouth.stderr.guarded(ci::inert);
+        }
         let (said, receiver) = tokio::sync::mpsc::unbounded_channel();
         let ears = Ears::new(events);
         let task = tokio::spawn(mouth.run(receiver, ears.clone()));
-        Self { said, ears, task, speech, result, progress }
+        Self { said, ears, task, speech, result, progress, notes }
     }
 
     /// Whether the result is JSON.
@@ -147,6 +167,8 @@ impl Reporter {
     /// The plan as the result of `plan` and `push --dry-run`.
     pub fn plan(&self, plan: &Plan) {
         self.result(|page| plan::text(plan, page), || json::plan(plan));
+        self.note(|| markdown::plan(plan));
+        self.alarm(Alarm::broken(plan));
     }
 
     /// The plan that `push` is about to obey, on stderr. With `quiet` it is said
@@ -164,6 +186,8 @@ impl Reporter {
         } else {
             self.say(Said::Progress(text));
         }
+        self.note(|| markdown::plan(plan));
+        self.alarm(Alarm::broken(plan));
     }
 
     /// Asks a question; the default is no. Dropping the future withdraws it.
@@ -176,6 +200,8 @@ impl Reporter {
     /// How it ended.
     pub fn summary(&self, exit: u8, outcomes: &[Outcome]) {
         self.result(|page| summary::text(outcomes, page), || json::summary(exit, outcomes));
+        self.note(|| markdown::result(exit, outcomes));
+        self.alarm(Alarm::outcomes(outcomes));
     }
 
     /// A failure of the whole command.
@@ -185,6 +211,8 @@ impl Reporter {
         } else {
             self.say(Said::Failure(failure::text(failure, self.progress)));
         }
+        self.note(|| markdown::failed(failure));
+        self.alarm(vec![Alarm::failure(failure)]);
     }
 
     /// The rows of `status`; `-v` shows every runner.
@@ -196,6 +224,11 @@ impl Reporter {
     /// The generations of one VM, ascending.
     pub fn generations(&self, vm: &VmName, generations: &[Generation]) {
         self.result(|page| generations::text(generations, page), || json::generations(vm, generations));
+    }
+
+    /// What was written of a template.
+    pub fn template(&self, template: &Template) {
+        self.result(|page| template::text(template, page), || json::template(template));
     }
 
     /// The ledger, oldest first.
@@ -257,6 +290,16 @@ impl Reporter {
     fn result(&self, text: impl FnOnce(Page) -> String, object: impl FnOnce() -> String) {
         let said = if self.speech.json { object() } else { text(self.result) };
         self.say(Said::Result(said));
+    }
+
+    fn note(&self, page: impl FnOnce() -> String) {
+        if self.notes {
+            self.say(Said::Markdown(page()));
+        }
+    }
+
+    fn alarm(&self, alarms: Vec<Alarm>) {
+        alarms.into_iter().for_each(|alarm| self.say(Said::Alarm(alarm)));
     }
 
     fn say(&self, said: Said) {

@@ -10,7 +10,9 @@ use std::task::{Context, Poll};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
+use super::Notebook;
 use super::ask::{self, Answer};
+use super::ci::{Alarm, Forge, Groups};
 use super::human::Human;
 use super::json;
 use super::plain::Plain;
@@ -34,6 +36,10 @@ pub(super) enum Said {
     Checks(BTreeMap<VmName, usize>),
     /// The question.
     Ask(String, oneshot::Sender<Answer>),
+    /// Something that a pipeline shows beside its log.
+    Alarm(Alarm),
+    /// A page of Markdown.
+    Markdown(String),
     /// Nothing more comes.
     End,
 }
@@ -54,6 +60,12 @@ pub(super) struct Mouth {
     pub can_ask: bool,
     pub time: fn() -> String,
     pub held: Option<String>,
+    /// Whose log is written, where it takes more than lines.
+    pub forge: Option<Forge>,
+    pub groups: Groups,
+    pub seconds: fn() -> u64,
+    /// Where pages of Markdown go.
+    pub notebook: Option<Notebook>,
 }
 
 /// The stages' events, shared by the task that speaks of them and the handle, which
@@ -111,23 +123,65 @@ impl Mouth {
         if let Voice::Human(human) = &mut self.voice {
             human.close(true, &mut self.stderr);
         }
+        self.end_group();
     }
 
     fn event(&mut self, event: &Event) {
+        if self.annotated(event) {
+            return;
+        }
         match &mut self.voice {
             Voice::Human(human) => human.event(event, &mut self.stderr),
             Voice::Json => self.stdout.line(&json::event(event)),
             Voice::Quiet(_) if !matches!(event, Event::Warning { .. }) => {}
             Voice::Plain(plain) => {
-                if let Some(text) = plain.text(event) {
-                    self.stderr.line(&format!("{} {text}", (self.time)()));
+                let Some(text) = plain.text(event) else { return };
+                if let (Some(forge), Event::Phase { name, .. }) = (self.forge, event) {
+                    let (said, titled) = self.groups.phase(forge, name, &text, (self.seconds)());
+                    self.stderr.raw(&said.unwrap_or_default());
+                    if titled {
+                        return;
+                    }
                 }
+                self.stderr.line(&format!("{} {text}", (self.time)()));
             }
             Voice::Quiet(plain) => {
                 if let Some(text) = plain.text(event) {
                     self.stderr.line(&text);
                 }
             }
+        }
+    }
+
+    /// Makes an annotation of a warning, where there are any.
+    fn annotated(&mut self, event: &Event) -> bool {
+        let Event::Warning { message } = event else { return false };
+        let github = self.forge == Some(Forge::Github);
+        if github {
+            self.alarm(&Alarm::warning(message));
+        }
+        github
+    }
+
+    fn alarm(&mut self, alarm: &Alarm) {
+        if self.forge == Some(Forge::Github) {
+            self.stderr.raw(&format!("{}\n", alarm.command()));
+        }
+    }
+
+    fn note(&mut self, page: &str) {
+        let written = self.notebook.as_mut().map(|write| write(page));
+        if let Some(Err(message)) = written {
+            // Once is enough.
+            self.notebook = None;
+            self.event(&Event::Warning { message });
+        }
+    }
+
+    fn end_group(&mut self) {
+        if let Some(forge) = self.forge {
+            let end = self.groups.end(forge, (self.seconds)());
+            self.stderr.raw(&end.unwrap_or_default());
         }
     }
 
@@ -152,6 +206,8 @@ impl Mouth {
                     human.expect_checks(planned);
                 }
             }
+            Said::Alarm(alarm) => self.alarm(&alarm),
+            Said::Markdown(page) => self.note(&page),
             Said::Ask(..) | Said::End => {}
         }
     }
@@ -179,6 +235,7 @@ impl Mouth {
 
     /// Takes what moves off the terminal, and leaves a line empty before what follows.
     fn close(&mut self, well: bool) {
+        self.end_group();
         if let Voice::Human(human) = &mut self.voice {
             human.close(well, &mut self.stderr);
             if human.has_spoken() {
@@ -210,7 +267,18 @@ mod tests {
     fn mouth(voice: Voice, kept: &Kept) -> Mouth {
         let stream = || Stream::new(kept.clone());
         let time = || "12:34:56".to_owned();
-        Mouth { stdout: stream(), stderr: stream(), voice, can_ask: false, time, held: None }
+        Mouth {
+            stdout: stream(),
+            stderr: stream(),
+            voice,
+            can_ask: false,
+            time,
+            held: None,
+            forge: None,
+            groups: Groups::default(),
+            seconds: || 7,
+            notebook: None,
+        }
     }
 
     fn warning(message: &str) -> Event {

@@ -47,6 +47,11 @@ pub fn how(how: &How) -> String {
 }
 
 fn headline(plan: &Plan) -> String {
+    format!("plan for {}: {}", clean_line(&plan.hypervisor), counts(plan))
+}
+
+/// How many VMs it does what with.
+pub fn counts(plan: &Plan) -> String {
     let count = |wanted: fn(&How) -> bool, word: &str| {
         let count = plan.moves.iter().filter(|m| wanted(&m.how)).count();
         (count > 0).then(|| format!("{count} {word}"))
@@ -60,8 +65,7 @@ fn headline(plan: &Plan) -> String {
         (!plan.broken.is_empty()).then(|| format!("{} broken", plan.broken.len())),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    let what = if parts.is_empty() { "no microVMs".to_owned() } else { parts.join(", ") };
-    format!("plan for {}: {what}", clean_line(&plan.hypervisor))
+    if parts.is_empty() { "no microVMs".to_owned() } else { parts.join(", ") }
 }
 
 fn one(each: &Move, widest: usize, page: Page) -> Vec<String> {

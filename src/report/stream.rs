@@ -7,12 +7,20 @@ use std::io::Write;
 pub(super) struct Stream {
     to: Box<dyn Write + Send>,
     open: bool,
+    guard: fn(&str) -> String,
 }
 
 impl Stream {
     /// Writes to this.
     pub fn new(to: impl Write + Send + 'static) -> Self {
-        Self { to: Box::new(to), open: true }
+        Self { to: Box::new(to), open: true, guard: ToOwned::to_owned }
+    }
+
+    /// Lets everything through this first.
+    #[must_use]
+    pub fn guarded(mut self, guard: fn(&str) -> String) -> Self {
+        self.guard = guard;
+        self
     }
 
     /// One text and the end of its line.
@@ -20,8 +28,13 @@ impl Stream {
         self.write(&format!("{text}\n"));
     }
 
-    /// A text as it is.
+    /// A text without the end of its line.
     pub fn write(&mut self, text: &str) {
+        self.raw(&(self.guard)(text));
+    }
+
+    /// A text as it is: nothing foreign in it may be what the guard is for.
+    pub fn raw(&mut self, text: &str) {
         if self.open {
             let written = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush());
             self.open = written.is_ok();

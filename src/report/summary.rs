@@ -168,7 +168,8 @@ fn next(outcome: &Outcome) -> Vec<String> {
     words.iter().map(|verb| format!("deployvm {verb} {vm}")).collect()
 }
 
-fn counts(outcomes: &[Outcome]) -> String {
+/// How many VMs ended how.
+pub fn counts(outcomes: &[Outcome]) -> String {
     use Word::{Deployed, Done, Failed, Refused, RolledBack, Skipped, Staged, Unchanged};
     let count = |word: Word| {
         let count = outcomes.iter().filter(|o| o.result == word).count();

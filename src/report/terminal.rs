@@ -4,6 +4,7 @@
 
 use std::io::IsTerminal;
 
+use super::ci::{self, Forge};
 use super::page::Page;
 use super::{ColourChoice, Speech};
 
@@ -22,8 +23,10 @@ pub(super) struct Terminal {
     pub no_colour: bool,
     /// It cannot move its cursor.
     pub dumb: bool,
-    /// This is CI, where a log is read later.
+    /// This is CI, where a log is read later, and nobody can type.
     pub ci: bool,
+    /// Whose.
+    pub forge: Option<Forge>,
 }
 
 impl Terminal {
@@ -33,6 +36,7 @@ impl Terminal {
             let value = std::env::var_os(name).unwrap_or_default();
             !value.is_empty() && value != "0" && value != "false"
         };
+        let forge = ci::forge(|name| std::env::var_os(name)?.into_string().ok());
         let size =
             || console::Term::stderr().size_checked().or_else(|| console::Term::stdout().size_checked());
         Self {
@@ -42,7 +46,8 @@ impl Terminal {
             width: size().map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0),
             no_colour: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
             dumb: std::env::var_os("TERM").is_none_or(|value| value.is_empty() || value == "dumb"),
-            ci: ["CI", "JENKINS_URL", "TEAMCITY_VERSION", "TF_BUILD"].into_iter().any(set),
+            ci: forge.is_some() || ["CI", "JENKINS_URL", "TEAMCITY_VERSION", "TF_BUILD"].into_iter().any(set),
+            forge,
         }
     }
 
@@ -61,9 +66,10 @@ impl Terminal {
         self.stderr && !self.dumb && !self.ci
     }
 
-    /// Whether somebody can be asked: they must see the question, too.
+    /// Whether somebody can be asked: they must see the question, too. A pipeline may have
+    /// a terminal, and nobody at it.
     pub fn can_ask(self) -> bool {
-        self.stdin && self.stderr
+        self.stdin && self.stderr && !self.ci
     }
 
     fn page(self, is_terminal: bool, speech: Speech) -> Page {
@@ -76,11 +82,16 @@ impl Terminal {
     }
 }
 
-/// The time of day in UTC, `HH:MM:SS`.
+/// Seconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "report knows no host, and the time of speaking is its own")]
-pub(super) fn time_of_day() -> String {
+pub(super) fn seconds() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let seconds = since.map(|d| d.as_secs()).unwrap_or_default() % 86_400;
+    since.map(|d| d.as_secs()).unwrap_or_default()
+}
+
+/// The time of day in UTC, `HH:MM:SS`.
+pub(super) fn time_of_day() -> String {
+    let seconds = seconds() % 86_400;
     format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
@@ -105,7 +116,8 @@ mod tests {
     fn ci_and_pipes_get_lines() {
         let terminal = Terminal { stderr: true, stdin: true, ..Terminal::default() };
         assert!(terminal.can_animate() && terminal.can_ask());
-        assert!(!Terminal { ci: true, ..terminal }.can_animate());
+        let ci = Terminal { ci: true, ..terminal };
+        assert!(!ci.can_animate() && !ci.can_ask());
         assert!(!Terminal { dumb: true, ..terminal }.can_animate());
         assert!(!Terminal { stdin: false, ..terminal }.can_ask());
     }

@@ -48,5 +48,18 @@ in
     && builtins.all (module: builtins.all builtins.isPath module.imports) (builtins.attrValues set);
   templates =
     set:
-    builtins.isString set.default.description && builtins.pathExists (set.default.path + "/flake.nix");
+    sameNames set [
+      "default"
+      "github-actions"
+      "gitlab-ci"
+      "infra"
+      "single"
+    ]
+    && builtins.all (template: builtins.isString template.description) (builtins.attrValues set)
+    && builtins.all builtins.pathExists [
+      (set.default.path + "/flake.nix")
+      (set.single.path + "/flake.nix")
+      (set.github-actions.path + "/.github/workflows/deployvm.yml")
+      (set.gitlab-ci.path + "/.gitlab-ci.yml")
+    ];
 }

@@ -118,7 +118,9 @@ impl Lab {
         command.arg(&self.name).arg(program).args(&argv[1..]).current_dir(self.flake());
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
-            if name.starts_with("DEPLOYVM_") && name != "DEPLOYVM_LAB_DIR" {
+            // Nor is this a pipeline, wherever the tests run.
+            let ci = name == "CI" || name.starts_with("GITHUB_") || name.starts_with("GITLAB_");
+            if ci || name.starts_with("DEPLOYVM_") && name != "DEPLOYVM_LAB_DIR" {
                 command.env_remove(&*name);
             }
         }

@@ -14,6 +14,7 @@ mod behind;
 mod build_on;
 mod checks;
 mod choices;
+mod ci;
 mod connection;
 mod deploy_user;
 mod failing;

@@ -22,13 +22,17 @@ fn programs_with(text: &str) -> Vec<String> {
 
 /// Watches the arguments of all processes, the hypervisor's among them, until `work` ends:
 /// those with the secret, and whether any had the other word.
-fn watched(work: impl FnOnce() -> Output) -> (Output, Vec<String>, Vec<String>) {
+pub fn watched(
+    secret: &str,
+    open: &str,
+    work: impl FnOnce() -> Output,
+) -> (Output, Vec<String>, Vec<String>) {
     let over = AtomicBool::new(false);
     let watch = || {
         let (mut leaks, mut seen) = (Vec::new(), Vec::new());
         while !over.load(Ordering::Relaxed) {
-            leaks.extend(programs_with(TOKEN));
-            seen.extend(programs_with(OPEN));
+            leaks.extend(programs_with(secret));
+            seen.extend(programs_with(open));
         }
         (leaks, seen)
     };
@@ -42,7 +46,7 @@ fn watched(work: impl FnOnce() -> Output) -> (Output, Vec<String>, Vec<String>) 
 }
 
 /// What of a text is on the hypervisor's disk, in its journal, or in deployvm's cache.
-fn kept(lab: &Lab, text: &str) -> String {
+pub fn kept(lab: &Lab, text: &str) -> String {
     let places = "/var/lib/deployvm /var/lib/microvms /run/deployvm /nix/var/nix/gcroots /etc /root";
     let there = lab
         .hv(&format!("grep -rlFs '{text}' {places} || :; journalctl -q --no-pager | grep -F '{text}' || :"));
@@ -65,7 +69,7 @@ fn secrets_stay_where_they_are() {
             json,
         ];
         let command = lab.command(&argv.concat());
-        let (output, leaks, seen) = watched(|| Running::start(command, false).wait(300));
+        let (output, leaks, seen) = watched(TOKEN, OPEN, || Running::start(command, false).wait(300));
         let output = output.expect(0);
         lab.answers("vm2", &format!("vm2 version {version}"));
         assert_eq!(leaks, Vec::<String>::new());

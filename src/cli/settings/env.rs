@@ -13,6 +13,7 @@ use super::node::{Node, nearest};
 use super::shape::{SETTINGS, Shape};
 use super::source::Source;
 use crate::error::{Failure, Result};
+use crate::model::access;
 
 /// What every variable of deployvm starts with.
 const PREFIX: &str = "DEPLOYVM_";
@@ -21,7 +22,14 @@ const PREFIX: &str = "DEPLOYVM_";
 pub const ENVIRONMENT: &str = "DEPLOYVM_ENV";
 
 /// Variables that steer deployvm and are no settings.
-pub const CONTROL: [&str; 2] = [ENVIRONMENT, "DEPLOYVM_SKIP"];
+pub const CONTROL: [&str; 6] = [
+    ENVIRONMENT,
+    "DEPLOYVM_SKIP",
+    access::KEY,
+    access::KEY_FILE,
+    access::KNOWN_HOSTS,
+    access::KNOWN_HOSTS_FILE,
+];
 
 /// What the environment says.
 #[derive(Debug, Default)]

@@ -6,6 +6,7 @@
 //! The flake's layer is known only after evaluation, so settling takes two steps:
 //! [`Layers::before_flake`] and [`Layers::with_flake`].
 
+pub mod access;
 pub mod describe;
 pub mod env;
 pub mod file;

@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 
 use super::args::Global;
 use super::{
-    check, completions, config, diff, generations, history, init, pin, plan, prune, push, retire, rollback,
-    status, unit,
+    check, completions, config, diff, doctor, generations, history, init, pin, plan, prune, push, retire,
+    rollback, status, unit,
 };
 
 /// Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the
@@ -45,6 +45,7 @@ pub enum Command {
     Pin(pin::Pin),
     Unpin(pin::Unpin),
     Prune(prune::Args),
+    Doctor(doctor::Args),
     Init(init::Args),
     Config(config::Args),
     Completions(completions::Args),

@@ -5,6 +5,7 @@ pub mod cache;
 pub mod clock;
 pub mod git;
 pub mod guest;
+pub mod hooks;
 pub mod identity;
 pub mod machine;
 pub mod probe;

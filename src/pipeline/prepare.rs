@@ -101,17 +101,17 @@ pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> 
 }
 
 /// Wish and reality.
-struct Looked {
-    inventory: Inventory,
-    chosen: Chosen,
-    ordered: Ordered,
-    host: Host,
-    observed: Observed,
+pub(super) struct Looked {
+    pub(super) inventory: Inventory,
+    pub(super) chosen: Chosen,
+    pub(super) ordered: Ordered,
+    pub(super) host: Host,
+    pub(super) observed: Observed,
     /// What the guard says.
-    remarks: Vec<String>,
+    pub(super) remarks: Vec<String>,
 }
 
-async fn look_at(context: &Context, request: &EvalRequest, intent: Intent<'_>) -> Result<Looked> {
+pub(super) async fn look_at(context: &Context, request: &EvalRequest, intent: Intent<'_>) -> Result<Looked> {
     let evaluation = evaluate(request, &context.events);
     let connection = async {
         match &intent.certain {
@@ -195,14 +195,14 @@ fn flake_file(inventory: &Inventory, chosen: &Chosen) -> Result<Option<String>> 
 }
 
 /// What is wanted of the VMs that do not run it already.
-fn changed(wishes: &[Wish], observed: &Observed) -> Vec<Wanted> {
+pub(super) fn changed(wishes: &[Wish], observed: &Observed) -> Vec<Wanted> {
     let runs =
         |w: &&Wish| observed.vms.get(&w.vm).is_some_and(|f| f.booted_path().as_ref() == Some(&w.runner));
     wishes.iter().filter(|w| !runs(w)).filter_map(|w| w.wanted.clone()).collect()
 }
 
 /// What the user should read before saying yes.
-fn warn(plan: &mut Plan, inventory: &Inventory, observed: &Observed) {
+pub(super) fn warn(plan: &mut Plan, inventory: &Inventory, observed: &Observed) {
     if inventory.flake.dirty && plan.has_changes() {
         plan.warnings
             .push("the working tree has changes that are not committed; the ledger will say so".to_owned());

@@ -1,5 +1,7 @@
 //! `deployvm hook`: the git pre-push hook.
 
+mod after;
+
 use std::time::Duration;
 
 use super::args::{Committed, Global, Intent, Selection, duration};
@@ -7,6 +9,7 @@ use super::push::possible;
 use super::session::{self, Session};
 use super::settings::env;
 use crate::error::{Aftermath, Failure, Result, without_secrets};
+use crate::model::event::Event;
 use crate::model::hook::Remembered;
 use crate::model::plan::How;
 use crate::pipeline::glance::glance;
@@ -16,7 +19,7 @@ use crate::pipeline::hook::{self, Tip};
 ///
 /// `hook install` has git run `hook run` before each push: it plans for the tip of every branch
 /// that is pushed, and stops the push when that does not evaluate or cannot be deployed. Nothing
-/// is built and nothing deployed. Ways out: git push --no-verify, or DEPLOYVM_SKIP=1.
+/// is built, and nothing deployed but what `--deploy` names, after the push. Ways out: git push --no-verify, or DEPLOYVM_SKIP=1.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// What to do.
@@ -31,6 +34,8 @@ pub enum Verb {
     Install(Install),
     Run(Run),
     Uninstall(Uninstall),
+    #[command(hide = true)]
+    After(After),
 }
 
 /// Install the hook in this repository, before what is there already
@@ -46,6 +51,10 @@ pub struct Install {
     /// Look only at branches of this name, or glob; may be given several times [default: all]
     #[arg(long, value_name = "BRANCH")]
     pub branch: Vec<String>,
+
+    /// Deploy this branch, or glob, without asking, once it has been pushed; may be given several times
+    #[arg(long, value_name = "BRANCH")]
+    pub deploy: Vec<String>,
 
     /// Hold a push up for at most so long, such as 90s or 5m: servers end connections that are idle [default: 4m]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -64,6 +73,10 @@ pub struct Run {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Uninstall {}
 
+/// Waits for the end of a push and deploys what was pushed: started by the hook itself
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct After {}
+
 /// Longer than a plan takes, and shorter than the patience of those who serve git.
 const LIMIT: Duration = Duration::from_secs(240);
 const WAYS_OUT: &str = "to push all the same: git push --no-verify, or DEPLOYVM_SKIP=1 git push";
@@ -79,7 +92,8 @@ pub async fn run(global: &Global, args: Args) -> Result<u8> {
             session::run(global, false, async move |session| install(session, &args)).await
         }
         Verb::Uninstall(_) => session::run(global, false, async |session| uninstall(session)).await,
-        Verb::Run(_) => before_push(global).await,
+        Verb::Run(args) => before_push(global, &args).await,
+        Verb::After(_) => after::run().await,
     }
 }
 
@@ -94,6 +108,7 @@ fn install(session: &Session<'_>, args: &Install) -> Result<u8> {
         verbose: global.verbose,
         vms: args.selection.vms.clone(),
         branches: args.branch.clone(),
+        deploy: args.deploy.clone(),
         limit: args.limit.map(|limit| limit.as_secs()),
         ..Remembered::default()
     };
@@ -154,7 +169,7 @@ fn uninstall(session: &Session<'_>) -> Result<u8> {
 }
 
 /// Plans for what is being pushed.
-async fn before_push(typed: &Global) -> Result<u8> {
+async fn before_push(typed: &Global, args: &Run) -> Result<u8> {
     if env::skips() {
         return Ok(0);
     }
@@ -164,11 +179,14 @@ async fn before_push(typed: &Global) -> Result<u8> {
         Err(failure) => (Remembered::default(), Some(failure)),
     };
     let global = merged(typed, &remembered);
+    let remembered = Remembered { overrides: global.overrides(), options: global.options(), ..remembered };
+    let (hypervisor, env) = (global.hypervisor.clone(), global.env.clone());
+    let remembered = Remembered { hypervisor, env, ..remembered };
     session::with_pulse(&global, async |session| {
         let work = async {
             match problem {
                 Some(failure) => Err(failure),
-                None => look(session, &remembered).await,
+                None => look(session, &remembered, args).await,
             }
         };
         let limit = remembered.limit.map_or(LIMIT, Duration::from_secs);
@@ -181,32 +199,54 @@ async fn before_push(typed: &Global) -> Result<u8> {
     .await
 }
 
-async fn look(session: &Session<'_>, remembered: &Remembered) -> Result<u8> {
-    for tip in hook::tips(remembered, &session.context.events)? {
+async fn look(session: &Session<'_>, remembered: &Remembered, args: &Run) -> Result<u8> {
+    if let Some(how) = hook::take_ended()? {
+        session.context.events.send(Event::Warning { message: how });
+    }
+    let tips = hook::tips(remembered, &session.context.events)?;
+    for tip in &tips {
         let commit = tip.commit.get(..SHORT).unwrap_or(&tip.commit);
         let branches = tip.branches.join(", ");
         session.reporter.remark(&format!("deployvm: planning for {branches} ({commit})"));
-        one(session, remembered, &tip).await?;
+        one(session, remembered, tip).await?;
+    }
+    let Some(url) = args.remote.get(1) else {
+        if !remembered.deploy.is_empty() && !tips.is_empty() {
+            let message =
+                "nothing is deployed after this push: whoever runs the hook does not hand on git's \
+                           arguments, the remote and its URL"
+                    .to_owned();
+            session.context.events.send(Event::Warning { message });
+        }
+        return Ok(0);
+    };
+    if let Some((branches, log)) = hook::hand_over(remembered, url, &tips)? {
+        let remark = format!(
+            "deployvm: {branches} will be deployed once it is on the remote; to see how: tail -f {log}"
+        );
+        session.reporter.remark(&remark);
     }
     Ok(0)
 }
 
-/// Plans for one commit, with its own settings.
-async fn one(session: &Session<'_>, remembered: &Remembered, tip: &Tip) -> Result<()> {
-    let name = format!(
-        "{} of commit {}",
-        camino::Utf8Path::new(&remembered.directory).join("deployvm.toml"),
-        tip.commit
-    );
-    let global = Global {
+/// Options for work on one commit: its own settings count.
+fn of_tip(global: &Global, remembered: &Remembered, tip: &Tip) -> Global {
+    let file = camino::Utf8Path::new(&remembered.directory).join("deployvm.toml");
+    let name = format!("{file} of commit {}", tip.commit);
+    Global {
         flake: Some(tip.flake.clone()),
         committed: Some(Committed { toml: tip.toml.clone(), name }),
-        ..session.global.clone()
-    };
+        ..global.clone()
+    }
+}
+
+/// Plans for one commit, with its own settings.
+async fn one(session: &Session<'_>, remembered: &Remembered, tip: &Tip) -> Result<()> {
+    let global = of_tip(session.global, remembered, tip);
     let intent = Intent {
         selection: Selection { vms: remembered.vms.clone() },
-        // A branch need not contain what a colleague has deployed from another one.
-        force_behind: true,
+        // A branch that is only pushed need not contain what somebody has deployed.
+        force_behind: !hook::deploys(remembered, tip)?,
         ..Intent::default()
     };
     let intent = session::intent_of(&global, &intent, true)?;

@@ -3,6 +3,7 @@
 
 pub mod cache;
 pub mod clock;
+pub mod detached;
 pub mod git;
 pub mod guest;
 pub mod hooks;

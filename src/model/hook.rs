@@ -25,6 +25,8 @@ pub struct Remembered {
     pub vms: Vec<String>,
     /// Globs of the branches to look at; none means all.
     pub branches: Vec<String>,
+    /// Globs of the branches to deploy once they have been pushed; none means none.
+    pub deploy: Vec<String>,
     /// Seconds that a push may be held up.
     pub limit: Option<u64>,
     /// SHA-256 of the script that was installed.
@@ -32,12 +34,24 @@ pub struct Remembered {
 }
 
 /// A branch that is being pushed, with its tip.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pushed {
     /// Its name on the remote, without `refs/heads/`.
     pub branch: String,
     /// The commit that it will be at there.
     pub commit: String,
+}
+
+/// What is to be deployed once it has been pushed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Errand {
+    /// The branch with its tip.
+    #[serde(flatten)]
+    pub pushed: Pushed,
+    /// URL of the remote, as git tells it.
+    pub url: String,
+    /// What `install` was told.
+    pub remembered: Remembered,
 }
 
 /// What `hook install` did.

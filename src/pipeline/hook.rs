@@ -2,11 +2,12 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::error::{Failure, Result};
+use super::Context;
+use crate::error::{Aftermath, Failure, Result};
 use crate::host::git::{self, Around};
 use crate::host::machine;
 use crate::model::event::{Event, Events};
-use crate::model::hook::{Installed, Remembered, Removed};
+use crate::model::hook::{Errand, Installed, Pushed, Remembered, Removed};
 use crate::plan::select;
 use crate::stage::evaluate::of_commit;
 use crate::stage::hook;
@@ -30,6 +31,7 @@ pub struct Tip {
 /// 2 for what makes no sense, 12 where it cannot be installed.
 pub fn install(remembered: &Remembered, flake: Option<&str>) -> Result<Installed> {
     select::covers_branch(&remembered.branches, "")?;
+    select::covers_branch(&remembered.deploy, "")?;
     let around = Around::here()?;
     let directory = directory(&around, flake)?.into();
     hook::install(&around, &Remembered { directory, ..remembered.clone() })
@@ -74,17 +76,108 @@ pub fn tips(remembered: &Remembered, events: &Events) -> Result<Vec<Tip>> {
             tip.branches.push(branch.branch);
             continue;
         }
-        let dir = Utf8Path::new(&remembered.directory);
-        if around.file(&branch.commit, &dir.join("flake.nix"))?.is_none() {
-            let message = format!("{} has no {}: it is not looked at", branch.branch, dir.join("flake.nix"));
-            events.send(Event::Warning { message });
-            continue;
+        match tip(&around, remembered, &branch)? {
+            Some(tip) => tips.push(tip),
+            None => {
+                let file = Utf8Path::new(&remembered.directory).join("flake.nix");
+                let message = format!("{} has no {file}: it is not looked at", branch.branch);
+                events.send(Event::Warning { message });
+            }
         }
-        let flake = of_commit(&around, dir, &branch.commit)?;
-        let toml = around.file(&branch.commit, &dir.join("deployvm.toml"))?;
-        tips.push(Tip { branches: vec![branch.branch], commit: branch.commit, flake, toml });
     }
     Ok(tips)
+}
+
+/// The tip of one branch; `None` where there is no flake in it.
+fn tip(around: &Around, remembered: &Remembered, pushed: &Pushed) -> Result<Option<Tip>> {
+    let Pushed { branch, commit } = pushed.clone();
+    let dir = Utf8Path::new(&remembered.directory);
+    if around.file(&commit, &dir.join("flake.nix"))?.is_none() {
+        return Ok(None);
+    }
+    let flake = of_commit(around, dir, &commit)?;
+    let toml = around.file(&commit, &dir.join("deployvm.toml"))?;
+    Ok(Some(Tip { branches: vec![branch], commit, flake, toml }))
+}
+
+/// Whether one of its branches is to be deployed after the push.
+///
+/// # Errors
+/// 2 for a glob that is none.
+pub fn deploys(remembered: &Remembered, tip: &Tip) -> Result<bool> {
+    let mut deploys = false;
+    for branch in tip.branches.iter().filter(|_| !remembered.deploy.is_empty()) {
+        deploys |= select::covers_branch(&remembered.deploy, branch)?;
+    }
+    Ok(deploys)
+}
+
+/// Hands over what is to be deployed of these, for after the push. Returns the branches,
+/// and the log in which the rest is told.
+///
+/// # Errors
+/// 12 when it cannot be done.
+pub fn hand_over(remembered: &Remembered, url: &str, tips: &[Tip]) -> Result<Option<(String, Utf8PathBuf)>> {
+    if remembered.deploy.is_empty() {
+        return Ok(None);
+    }
+    let around = Around::here()?;
+    let mut handed = None;
+    for tip in tips {
+        for branch in &tip.branches {
+            if select::covers_branch(&remembered.deploy, branch)? {
+                let pushed = Pushed { branch: branch.clone(), commit: tip.commit.clone() };
+                let errand = Errand { pushed, url: url.to_owned(), remembered: remembered.clone() };
+                let log = hook::hand_over(&around, &errand)?;
+                let before = handed.map(|(names, _)| format!("{names}, ")).unwrap_or_default();
+                handed = Some((format!("{before}{branch}"), log));
+            }
+        }
+    }
+    Ok(handed)
+}
+
+/// What was handed over to this process, and the commit that is to be deployed.
+///
+/// # Errors
+/// 2 when it is nothing, 10 when the commit is not here any more.
+pub fn errand() -> Result<(Errand, Tip)> {
+    let errand = hook::errand()?;
+    let tip = tip(&Around::here()?, &errand.remembered, &errand.pushed)?;
+    let tip = tip.ok_or_else(|| Failure::usage(format!("{} has no flake", errand.pushed.commit)))?;
+    Ok((errand, tip))
+}
+
+/// Waits until the remote has it. Ctrl-C is obeyed in here.
+///
+/// # Errors
+/// 12 when it does not get there.
+pub async fn arrive(context: &Context, errand: &Errand) -> Result<()> {
+    context.unless_interrupted(Aftermath::Declined, hook::arrive(errand)).await
+}
+
+/// The log of deployments after pushes.
+///
+/// # Errors
+/// 12 when there can be none.
+pub fn log() -> Result<Utf8PathBuf> {
+    hook::log(&Around::here()?)
+}
+
+/// Keeps how it ended, for whoever pushes next.
+///
+/// # Errors
+/// 12 when that cannot be written.
+pub fn ended(how: &str) -> Result<()> {
+    hook::ended(&Around::here()?, how)
+}
+
+/// How the last deployment after a push ended, if nobody has heard of it.
+///
+/// # Errors
+/// 12 when that cannot be read.
+pub fn take_ended() -> Result<Option<String>> {
+    hook::take_ended(&Around::here()?)
 }
 
 /// Where the flake is below the top of the repository.

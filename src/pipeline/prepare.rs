@@ -4,8 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8PathBuf;
-
 use super::runners::{Runners, There, Workshop};
 use super::{Chosen, Context, Intent, behind, look, queue};
 use crate::error::{Aftermath, Result, without_secrets};
@@ -187,9 +185,10 @@ fn flake_file(inventory: &Inventory, chosen: &Chosen) -> Result<Option<String>> 
     if let Some(flake) = &chosen.target.flake {
         return Ok(Some(flake.clone()));
     }
-    let directory = Utf8PathBuf::from(&inventory.flake.reference);
-    let remote =
-        if directory.is_absolute() { git::checkout(&directory)?.and_then(|c| c.remote) } else { None };
+    let remote = match behind::repository(&inventory.flake.reference) {
+        Some(directory) => git::checkout(&directory)?.and_then(|c| c.remote),
+        None => None,
+    };
     let fetchable = remote.as_deref().and_then(flake_file::of_remote);
     Ok(Some(fetchable.unwrap_or_else(|| without_secrets(&inventory.flake.reference))))
 }

@@ -2,6 +2,7 @@
 //! away again. Nothing of anybody else's is ever changed: a hook that was there gets
 //! another name and runs first, and gets its name back in the end.
 
+mod arrival;
 mod memory;
 mod removal;
 
@@ -16,7 +17,8 @@ use crate::host::hooks;
 use crate::model::hook::{Installed, Pushed, Remembered};
 use crate::tool::git::{self, Owner, SCRIPT, owner};
 
-pub use memory::recall;
+pub use arrival::{arrive, errand, hand_over};
+pub use memory::{ended, log, recall, take_ended};
 pub use removal::uninstall;
 
 /// What git runs.

@@ -1,6 +1,7 @@
 //! The vocabulary of git and of those who write its hooks: what a pre-push hook is
 //! told, which text deployvm puts there, and whose a text is that is there already.
 
+use crate::model::argv::Argv;
 use crate::model::hook::Pushed;
 
 /// The hook. Constant: values never become a part of it.
@@ -68,6 +69,17 @@ pub fn pushed(lines: &str) -> Result<Vec<Pushed>, String> {
     Ok(branches)
 }
 
+/// Asks a remote where a branch is. Nobody is there who could be asked for a password.
+pub fn ask_remote(url: &str, branch: &str) -> Argv {
+    let argv = Argv::new("git").args(["ls-remote", "--", url, &format!("refs/heads/{branch}")]);
+    argv.env("GIT_TERMINAL_PROMPT", "0").env("SSH_ASKPASS_REQUIRE", "never")
+}
+
+/// Whether the answer says that the branch is at this commit.
+pub fn is_at(answer: &str, branch: &str, commit: &str) -> bool {
+    answer.lines().any(|line| line == format!("{commit}\trefs/heads/{branch}"))
+}
+
 /// A full object name, of SHA-1 or SHA-256.
 fn is_object(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
@@ -109,6 +121,15 @@ mod tests {
         assert_eq!(owner(b"#!/usr/bin/env sh\n. \"$(dirname \"$0\")/h\""), Owner::Husky);
         // lefthook takes every file that has its name for its own, and removes it.
         assert!(!SCRIPT.contains("LEFTHOOK"));
+    }
+
+    #[test]
+    fn where_a_branch_is() {
+        let answer = "aaaa\trefs/heads/x/main\nbbbb\trefs/heads/main\n";
+        assert!(
+            is_at(answer, "main", "bbbb") && !is_at(answer, "main", "aaaa") && !is_at("", "main", "aaaa")
+        );
+        assert_eq!(ask_remote("--upload-pack=x", "main").args[1], "--");
     }
 
     proptest! {

@@ -245,6 +245,7 @@ fn what_makes_no_sense_is_refused() {
     let install = |dir: &str, args: &[&str]| place.deployvm(dir, &[&["hook", "install"], args].concat());
     install(".", &[]).expect(2).says("is in no git repository");
     install("repo", &["--flake", "github:a/b"]).expect(2).says("at the commits of this repository");
+    install("repo", &["--deploy", "[x"]).expect(2).says("is not a valid glob");
     install("repo", &["--branch", "[x"]).expect(2).says("is not a valid glob");
     let secret = ["--option", "access-tokens", "github.com=geheim"];
     install("repo", &secret).expect(2).says("access-tokens has a password or token");

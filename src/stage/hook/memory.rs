@@ -13,6 +13,13 @@ use crate::model::hook::Remembered;
 const DIR: &str = "deployvm";
 const SETTINGS: &str = "hook.json";
 const PROGRAM: &str = "program";
+/// What was deployed after pushes, and how it ended.
+const LOG: &str = "deploy.log";
+const OLDER_LOG: &str = "deploy.log.1";
+/// How the last deployment ended that nobody has heard of yet.
+const ENDED: &str = "ended";
+/// A log that is longer begins anew.
+const LONG_LOG: u64 = 1 << 20;
 /// Git directories, one a line, beside a shared hook.
 const USERS: &str = "pre-push.for-deployvm";
 
@@ -46,11 +53,46 @@ pub(super) fn write(around: &Around, remembered: &Remembered, program: &Utf8Path
     Ok(())
 }
 
+/// The log of deployments after pushes; its directory is there.
+///
+/// # Errors
+/// 12 when a long one cannot be put aside.
+pub fn log(around: &Around) -> Result<Utf8PathBuf> {
+    let (log, older) = (place(around).join(LOG), place(around).join(OLDER_LOG));
+    hooks::make_dir(&place(around), 0o700).map_err(|e| unwritable(&log, &e))?;
+    if log.metadata().is_ok_and(|data| data.len() > LONG_LOG) {
+        hooks::remove(&older).and_then(|()| hooks::rename(&log, &older)).map_err(|e| unwritable(&log, &e))?;
+    }
+    Ok(log)
+}
+
+/// Keeps how a deployment ended, for whoever pushes next.
+///
+/// # Errors
+/// 12 when it cannot be written.
+pub fn ended(around: &Around, how: &str) -> Result<()> {
+    let path = place(around).join(ENDED);
+    hooks::renew(&path, how.as_bytes(), 0o600).map_err(|e| unwritable(&path, &e))
+}
+
+/// How the last one ended, once.
+///
+/// # Errors
+/// 12 when it cannot be read.
+pub fn take_ended(around: &Around) -> Result<Option<String>> {
+    let path = place(around).join(ENDED);
+    let text = text_of(&path)?;
+    if text.is_some() {
+        hooks::remove(&path).map_err(|e| unwritable(&path, &e))?;
+    }
+    Ok(text.map(|text| String::from_utf8_lossy(&text).into_owned()))
+}
+
 /// Forgets it; whether there was anything.
 pub(super) fn forget(around: &Around) -> Result<bool> {
     let dir = place(around);
     let there = text_of(&dir.join(SETTINGS))?.is_some();
-    for name in [SETTINGS, PROGRAM] {
+    for name in [SETTINGS, PROGRAM, LOG, OLDER_LOG, ENDED] {
         let path = dir.join(name);
         hooks::remove(&path).map_err(|e| unwritable(&path, &e))?;
     }

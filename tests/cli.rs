@@ -75,6 +75,7 @@ fn help() {
       retire       Stop and unlink a VM that the flake no longer has, keeping its volumes
       pin          Keep a generation from prune
       unpin        Let prune have a generation again
+      prune        Drop old generations, never one that is current, booted or pinned
       hook         Plan before every git push, by a pre-push hook
       config       Show each setting and the layer that it came from
       completions  Print completions for a shell

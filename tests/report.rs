@@ -278,6 +278,35 @@ fn generations_and_history() {
 }
 
 #[test]
+fn what_may_go_and_what_went() {
+    use deployvm::model::old::{Listing, Old};
+    let old = |numbers: &[u64]| Old::Numbers(numbers.to_vec());
+    let vms = vec![(vm("vm1"), old(&[1, 2, 3, 7])), (vm("vm2"), old(&[])), (vm("vm3"), Old::Busy)];
+    let listing = Listing { vms, freed: Some((5 << 20, 12)) };
+    insta::assert_snapshot!(report::prune::listing(&listing, NARROW), @"
+    VM   OLD
+    vm1  1-3 7
+    vm2  nothing
+    vm3  left alone: somebody works on it
+
+    Nothing else uses 5.0 MiB of the store (12 paths).
+    ");
+    let unknown = Listing { freed: None, ..listing.clone() };
+    insta::assert_snapshot!(report::prune::listing(&unknown, NARROW).lines().last().unwrap(), @"How much that frees cannot be told.");
+    let nothing = Listing { vms: vec![(vm("vm2"), old(&[]))], freed: Some((0, 0)) };
+    insta::assert_snapshot!(report::prune::listing(&nothing, NARROW), @"
+    VM   OLD
+    vm2  nothing
+    ");
+    insta::assert_snapshot!(report::prune::pruned(&listing.vms, "ssh hv nix-collect-garbage").join("\n"), @"
+    vm3 was left alone: somebody works on it now
+    4 generations dropped
+      the next garbage collection frees what only they used: ssh hv nix-collect-garbage
+    ");
+    insta::assert_snapshot!(report::prune::pruned(&[], "").join("\n"), @"nothing dropped");
+}
+
+#[test]
 fn differences() {
     let (from, to) = (Some(runner("0123abcd", "vm1")), Some(runner("4567wxyz", "vm1")));
     let some = Difference { vm: vm("vm1"), from: from.clone(), to, diff: diff(), bytes_to_send: None };

@@ -16,6 +16,11 @@ let
   entry = pkgs.runCommand "deployvm-entry" { } ''
     install -D -m 0755 ${./entry.sh} $out/bin/deployvm-entry
   '';
+
+  # What is old is decided by the same lines as in `deployvm prune`.
+  retention = builtins.toFile "retention.sh" (
+    builtins.readFile ../../src/host/scripts/retention.sh + builtins.readFile ./retention.sh
+  );
 in
 {
   options.deployvm.host = {
@@ -134,7 +139,7 @@ in
       deployvm-retention = {
         description = "Drop old generations of microVMs";
         serviceConfig.Type = "oneshot";
-        serviceConfig.ExecStart = "/bin/sh ${./retention.sh} ${toString cfg.keep}";
+        serviceConfig.ExecStart = "/bin/sh ${retention} ${toString cfg.keep}";
       };
     };
     systemd.timers = lib.mkIf (cfg.keep != null) {

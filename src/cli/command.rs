@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 
 use super::args::Global;
 use super::{
-    check, completions, config, diff, generations, history, hook, pin, plan, push, retire, rollback, status,
-    unit,
+    check, completions, config, diff, generations, history, hook, pin, plan, prune, push, retire, rollback,
+    status, unit,
 };
 
 /// Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the
@@ -44,6 +44,7 @@ pub enum Command {
     Retire(retire::Args),
     Pin(pin::Pin),
     Unpin(pin::Unpin),
+    Prune(prune::Args),
     Hook(hook::Args),
     Config(config::Args),
     Completions(completions::Args),

@@ -14,6 +14,7 @@ pub mod history;
 pub mod hook;
 pub mod pin;
 pub mod plan;
+pub mod prune;
 pub mod push;
 pub mod queue;
 pub mod retire;
@@ -59,6 +60,7 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Retire(args) => retire::run(&global, args).await,
         Command::Pin(args) => pin::pin(&global, args).await,
         Command::Unpin(args) => pin::unpin(&global, args).await,
+        Command::Prune(args) => prune::run(&global, args).await,
         Command::Hook(args) => hook::run(&global, args).await,
         Command::Config(args) => config::run(&global, args).await,
         Command::Completions(args) => completions::run(args, Cli::command()),

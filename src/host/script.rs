@@ -77,6 +77,8 @@ scripts! {
     FOLLOW = "follow";
     /// Keeps a generation from prune.
     PIN = "pin";
+    /// Lists old generations, and drops them.
+    PRUNE = "retention" + "prune";
     /// Says that the laptop's positive checks have passed.
     AGREE = "agree";
     /// Which programs checks need and a machine lacks.

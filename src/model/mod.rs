@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod login;
 pub mod name;
 pub mod observed;
+pub mod old;
 pub mod outcome;
 pub mod plan;
 pub mod settings;

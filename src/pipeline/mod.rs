@@ -16,6 +16,7 @@ pub mod look;
 pub mod past;
 pub mod power;
 pub mod prepare;
+pub mod prune;
 pub mod push;
 pub mod queue;
 pub mod reconnect;

@@ -17,6 +17,7 @@ use crate::model::event::Event;
 use crate::model::generation::Generation;
 use crate::model::ledger::Entry;
 use crate::model::name::VmName;
+use crate::model::old::{Listing, Old};
 use crate::model::outcome::Outcome;
 use crate::model::plan::Plan;
 use crate::model::status::Status;
@@ -40,6 +41,7 @@ pub mod history;
 pub mod json;
 pub mod page;
 pub mod plan;
+pub mod prune;
 pub mod quantity;
 pub mod status;
 pub mod summary;
@@ -207,6 +209,22 @@ impl Reporter {
     /// The ledger, oldest first.
     pub fn history(&self, entries: &[Entry]) {
         self.result(|page| history::text(entries, page), || json::history(entries));
+    }
+
+    /// Generations that may go, for people.
+    pub fn prunable(&self, listing: &Listing) {
+        if !self.speech.json {
+            self.say(Said::Result(prune::listing(listing, self.result)));
+        }
+    }
+
+    /// Generations that went, for people; `collect` is what to type next.
+    pub fn pruned(&self, dropped: &[(VmName, Old)], collect: &str) {
+        if !self.speech.json {
+            for line in prune::pruned(dropped, collect) {
+                self.line(&line);
+            }
+        }
     }
 
     /// Closure diffs.

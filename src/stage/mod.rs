@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod observe;
 pub mod pin;
 pub mod places;
+pub mod prune;
 pub mod recall;
 pub mod switch;
 

@@ -280,3 +280,31 @@ fn a_transaction_that_is_stopped_is_undone() {
         harm(&lab, step, "stop");
     }
 }
+
+#[test]
+fn a_systemd_that_does_not_answer_for_a_while_is_asked_again() {
+    let lab = Lab::deployed(&[]);
+    // As while it re-executes itself: it answers nobody, or has understood and cannot say so.
+    let silent = "mkdir -p /run/current-system/sw/bin; cat >/run/current-system/sw/bin/systemd-run <<'END'
+#!/bin/sh
+case \"$*\" in *deployvm-guard-*) what=guard ;; *) what=push ;; esac
+echo >>/run/asked-$what
+if [ $(wc -l </run/asked-$what) -gt 3 ]; then exec /usr/bin/systemd-run \"$@\"; fi
+if [ -e /run/understands ]; then /usr/bin/systemd-run \"$@\"; fi
+echo 'Failed to start transient service unit: Transport endpoint is not connected' >&2
+exit 1
+END
+chmod 0755 /run/current-system/sw/bin/systemd-run";
+    lab.hv(silent).expect(0);
+    for (version, prepare) in
+        [("2", "rm -f /run/asked-*"), ("3", "rm -f /run/asked-*; touch /run/understands")]
+    {
+        lab.hv(prepare).expect(0);
+        lab.edit_vm("vm2", &format!("version = \"{version}\";"));
+        lab.push(&["vm2"]).vm_is("vm2", "deployed", 0);
+        lab.answers("vm2", &format!("vm2 version {version}"));
+        let asked = lab.hv("wc -l </run/asked-push; wc -l </run/asked-guard").stdout;
+        assert_eq!(asked, if version == "2" { "4\n4\n" } else { "1\n1\n" });
+    }
+    lab.tidy();
+}

@@ -6,10 +6,12 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use crate::harness::{HYPERVISOR, Lab};
 use crate::running::Output;
 
-const SCRIPT: &str = include_str!("../../nix/modules/retention.sh");
+/// As the module puts it together.
+const SCRIPT: [&str; 2] =
+    [include_str!("../../src/host/scripts/retention.sh"), include_str!("../../nix/modules/retention.sh")];
 
 fn retention(lab: &Lab, keep: &str) -> Output {
-    let script = BASE64_STANDARD.encode(SCRIPT);
+    let script = BASE64_STANDARD.encode(SCRIPT.concat());
     lab.hv(&format!("echo {script} | base64 -d >/run/retention.sh; /bin/sh /run/retention.sh {keep}"))
 }
 
@@ -69,5 +71,47 @@ fn old_generations_are_dropped() {
     assert_eq!(numbers(&lab), [2, 6, 7]);
     lab.laptop(&["deployvm", "rollback", "vm2", "-H", HYPERVISOR, "--yes"]).expect(0);
     lab.answers("vm2", "vm2 version 2");
+    lab.tidy();
+}
+
+#[test]
+fn prune_drops_what_it_has_shown_and_says_what_that_frees() {
+    let lab = Lab::deployed(&[]);
+    for version in 2..=6 {
+        lab.edit_vm("vm2", &format!(r#"version = "{version}";"#));
+        lab.push(&["--no-restart", "vm2"]).expect(0);
+    }
+    let prune =
+        |more: &[&str]| lab.laptop(&[&["deployvm", "prune", "-H", HYPERVISOR, "--keep", "2"], more].concat());
+    lab.laptop(&["deployvm", "pin", "vm2", "2", "-H", HYPERVISOR]).expect(0);
+    let shown = prune(&["--dry-run"]).expect(0).stdout;
+    assert!(shown.contains("vm1  nothing\nvm2  3-4\n"), "{shown}");
+    assert!(shown.contains("Nothing else uses "), "{shown}");
+    // Nobody can be asked.
+    prune(&[]).expect(2);
+    assert_eq!(numbers(&lab), [1, 2, 3, 4, 5, 6]);
+    prune(&["vm3"]).expect(2);
+    prune(&["--keep", "1"]).expect(2);
+
+    // What it says nothing else uses is what a garbage collection then takes.
+    let object = |out: Output| serde_json::from_str::<serde_json::Value>(&out.expect(0).stdout).unwrap();
+    let value = object(prune(&["--json", "--dry-run"]));
+    assert_eq!(value["vms"][1]["old"], serde_json::json!([3, 4]));
+    assert!(value["vms"][1]["dropped"].is_null());
+    let held = "flock -o /run/deployvm/vm2.lock sleep 1000 >/dev/null 2>&1 & echo $! >/run/holder";
+    lab.hv(&format!("{held}; while flock -n /run/deployvm/vm2.lock true; do sleep 0.1; done")).expect(0);
+    let busy = prune(&["--yes"]).expect(0).stdout;
+    assert!(busy.contains("vm2  left alone: somebody works on it"), "{busy}");
+    let freed = "pkill -P $(cat /run/holder); until flock -n /run/deployvm/vm2.lock true; do sleep 0.1; done";
+    lab.hv(freed).expect(0);
+    lab.hv("nix-collect-garbage").expect(0);
+    let done = object(prune(&["--yes", "--json"]));
+    assert_eq!(done["vms"][1]["dropped"], serde_json::json!([3, 4]));
+    assert_eq!(numbers(&lab), [1, 2, 5, 6]);
+    let dead = lab.hv("nix-store --gc --print-dead 2>/dev/null").expect(0).stdout;
+    assert_eq!(dead.lines().count() as u64, done["paths"].as_u64().unwrap(), "{dead}");
+    let bytes = lab.hv("nix-store --gc --print-dead 2>/dev/null | xargs nix-store -q --size | awk '{ s += $1 } END { print s }'");
+    assert_eq!(bytes.expect(0).stdout.trim(), done["bytes"].to_string());
+    assert!(prune(&["--yes"]).expect(0).stdout.contains("vm2  nothing\n"));
     lab.tidy();
 }

@@ -34,10 +34,21 @@ umask 022
 # not be started after all, it finds that it was refused.
 exec 8>"$dir/alive"
 flock -w 10 8 || finish 74
-systemd-run --quiet --collect --unit="deployvm-$verb-$vm-$id" \
-    --property=ExecStopPost="/bin/sh $dir/transaction.sh stopped" --property=TimeoutStopSec=900 \
-    --property=SendSIGHUP=no /bin/sh "$dir/transaction.sh" run 8>&- 2>&1 || {
+# started: its unit runs. Systemd does not answer while it re-executes itself, so it is
+# asked again, and whether it had understood after all.
+started() {
+    for started_round in 1 2 3 4 5 6 7 8 9 10; do
+        started_said=$(systemd-run --quiet --collect --unit="deployvm-$verb-$vm-$id" \
+            --property=ExecStopPost="/bin/sh $dir/transaction.sh stopped" --property=TimeoutStopSec=900 \
+            --property=SendSIGHUP=no /bin/sh "$dir/transaction.sh" run 8>&- 2>&1) && return 0
+        systemctl is-active --quiet "deployvm-$verb-$vm-$id" 8>&- 2>/dev/null && return 0
+        if [ "$started_round" -lt 10 ]; then sleep 0.5 8>&-; fi
+    done
+    printf '%s\n' "$started_said"
+    return 1
+}
+if ! started; then
     printf 'refused\n12\n\nundo.not-started\n\n\n' >"$dir/outcome"
     finish 74
-}
+fi
 exec 8>&-

@@ -65,7 +65,6 @@ lock_vm() {
     { : >>"/run/deployvm/$vm.lock"; } 2>/dev/null || return 1
     exec 9>"/run/deployvm/$vm.lock"
     flock -w "$1" 9 || return 1
-    LOCKED=yes
     p holder >"/run/deployvm/$vm.holder"
 }
 

@@ -22,7 +22,7 @@ dir=$(CDPATH='' cd -- "${0%/*}" && pwd) || exit 70
 exec 8>"$dir/alive"
 mode=${1:-}
 verb=$(p verb)
-if [ -e "$dir/outcome" ]; then exit 0; fi
+if [ -e "$dir/outcome" ]; then clear_away; exit 0; fi
 
 # down: stopped, and not about to come back.
 down() {
@@ -112,13 +112,13 @@ take_over() {
 case $mode in
 run)
     flock -w 60 8 || exit 75
-    if [ -e "$dir/outcome" ]; then exit 0; fi
+    if [ -e "$dir/outcome" ]; then clear_away; exit 0; fi
     lock_vm 2 || { refuse locked; exit 0; }
     run_verb
     ;;
 stopped | close)
     if [ "$mode" = stopped ]; then flock -w 5 8 || exit 75; else flock -n 8 || exit 75; fi
-    if [ -e "$dir/outcome" ]; then exit 0; fi
+    if [ -e "$dir/outcome" ]; then clear_away; exit 0; fi
     if shutting_down; then exit 0; fi
     lock_vm 60 || exit 75
     mkdir -p "$dir/before" "$dir/result"

@@ -323,10 +323,17 @@ publish() {
     } || return 1
     sync -- "$dir"
     step closed
+    clear_away
+}
+
+# clear_away: the traces of a transaction that has an outcome. Whoever finds one does it
+# again: its process may have been killed just before.
+clear_away() {
     unroot to
     unroot from
     unroot pending
-    if [ -n "${LOCKED:-}" ]; then rm -f -- "/run/deployvm/$vm.holder"; fi
+    # Who never had the lock did not begin; and by now it may be somebody else's.
+    if [ -n "$(kept began)" ] && [ "$(said "/run/deployvm/$vm.holder")" = "$(p holder)" ]; then rm -f -- "/run/deployvm/$vm.holder"; fi
     rm -rf -- "${dir:?}/home"
     disarm
 }

@@ -128,13 +128,13 @@ stop_timeout() {
 
 # arm: the guard that undoes when this process is killed.
 arm() {
-    # Twice, because systemd does not answer while it re-executes itself.
-    for arm_round in 1 2; do
+    # Again, because systemd does not answer while it re-executes itself.
+    for arm_round in 1 2 3 4 5 6 7 8 9 10; do
         if systemd-run --quiet --collect --unit="deployvm-guard-$vm-$id" \
             --on-active=5s --timer-property=OnUnitInactiveSec=5s --timer-property=AccuracySec=500ms \
             --property=KillMode=process --property=SuccessExitStatus=75 /bin/sh "$dir/transaction.sh" guard 2>"$dir/result/arm"; then return 0; fi
         if systemctl is-active --quiet "deployvm-guard-$vm-$id.timer"; then return 0; fi
-        if [ "$arm_round" = 1 ]; then sleep 1; fi
+        if [ "$arm_round" -lt 10 ]; then sleep 0.5; fi
     done
     return 1
 }

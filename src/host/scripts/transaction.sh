@@ -25,7 +25,7 @@ dir=$(CDPATH='' cd -- "${0%/*}" && pwd) || exit 70
 # Only one process works on a transaction: it holds this lock as long as it lives.
 exec 8>"$dir/alive"
 mode=${1:-}
-if [ -e "$dir/outcome" ]; then disarm; exit 0; fi
+if [ -e "$dir/outcome" ]; then clear_away; exit 0; fi
 
 case $mode in
 run)
@@ -39,7 +39,7 @@ run)
 guard | stopped | close)
     if [ "$mode" = stopped ]; then flock -w 5 8 || exit 75; else flock -n 8 || { overdue; exit 75; }; fi
     # It may have ended while we waited.
-    if [ -e "$dir/outcome" ]; then disarm; exit 0; fi
+    if [ -e "$dir/outcome" ]; then clear_away; exit 0; fi
     # The decider is recorded first: whoever comes later obeys it.
     case $mode in
     guard) decide undo.transaction-killed ;;

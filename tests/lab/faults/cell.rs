@@ -173,6 +173,10 @@ impl Bench {
         // What somebody else has deployed meanwhile is not in this laptop's commits.
         let overtaken = matches!(cell.fault, Fault::SameVm | Fault::OtherVm);
         let words: &[&str] = if overtaken { &["--force-behind"] } else { &[] };
+        if cell.fault == Fault::OldCollected {
+            // The next cell may be a rollback, and needs something to go back to.
+            self.wish();
+        }
         let pushed: Pushed = self.lab.push_with(words, &DEADLINES);
         pushed.expect(0);
         self.note();

@@ -180,7 +180,9 @@ impl Cell {
                 _ => Ends("new", "new"),
             },
             // What is not committed when the machine goes down boots the old runner.
+            // One that is back before the copy begins is copied to.
             Reboot | PowerCut => match self.step.name {
+                "copy" => Ends("old|new", "old|new"),
                 "commit" => Ends("old|new", "old|new"),
                 "ledger" | "unlock" => Ends("new", "old|new"),
                 _ => Ends("old", "old"),

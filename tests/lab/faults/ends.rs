@@ -54,8 +54,9 @@ impl Before {
     /// The versions that a rollback goes to.
     pub fn previous(&self, bench: &Bench) -> [String; 2] {
         let of = |vm: &Vm| {
-            let below = vm.generations.range(..vm.generation.unwrap());
-            bench.versions[below.last().unwrap().1].clone()
+            let (_, runner) = vm.generations.range(..vm.generation.unwrap()).last().unwrap();
+            // Another laptop's was deployed without us.
+            bench.versions.get(runner).cloned().unwrap_or_else(|| bench.lab.version_of(runner))
         };
         [of(&self.vms[0]), of(&self.vms[1])]
     }

@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 
 use super::args::Global;
 use super::{
-    check, completions, config, diff, generations, history, init, pin, plan, prune, push, retire, rollback,
-    status, unit,
+    check, completions, config, diff, generations, history, hook, init, pin, plan, prune, push, retire,
+    rollback, status, unit,
 };
 
 /// Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the
@@ -46,6 +46,7 @@ pub enum Command {
     Unpin(pin::Unpin),
     Prune(prune::Args),
     Init(init::Args),
+    Hook(hook::Args),
     Config(config::Args),
     Completions(completions::Args),
 }

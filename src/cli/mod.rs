@@ -11,6 +11,7 @@ pub mod crash;
 pub mod diff;
 pub mod generations;
 pub mod history;
+pub mod hook;
 pub mod init;
 pub mod pin;
 pub mod plan;
@@ -62,6 +63,7 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Unpin(args) => pin::unpin(&global, args).await,
         Command::Prune(args) => prune::run(&global, args).await,
         Command::Init(args) => init::run(&global, args).await,
+        Command::Hook(args) => hook::run(&global, args).await,
         Command::Config(args) => config::run(&global, args).await,
         Command::Completions(args) => completions::run(args, Cli::command()),
     }

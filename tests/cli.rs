@@ -85,6 +85,7 @@ fn help() {
       hook         Plan before every git push, by a pre-push hook
       config       Show each setting and the layer that it came from
       completions  Print completions for a shell
+      man          Print a manual page
 
     Options:
       -h, --help     Print help

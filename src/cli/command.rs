@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 
 use super::args::Global;
 use super::{
-    check, completions, config, diff, generations, history, hook, init, pin, plan, prune, push, retire,
+    check, completions, config, diff, generations, history, hook, init, man, pin, plan, prune, push, retire,
     rollback, status, unit,
 };
 
@@ -49,6 +49,7 @@ pub enum Command {
     Hook(hook::Args),
     Config(config::Args),
     Completions(completions::Args),
+    Man(man::Args),
 }
 
 #[cfg(test)]

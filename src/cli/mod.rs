@@ -13,6 +13,7 @@ pub mod generations;
 pub mod history;
 pub mod hook;
 pub mod init;
+pub mod man;
 pub mod pin;
 pub mod plan;
 pub mod prune;
@@ -65,6 +66,7 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Init(args) => init::run(&global, args).await,
         Command::Hook(args) => hook::run(&global, args).await,
         Command::Config(args) => config::run(&global, args).await,
+        Command::Man(args) => man::run(&args, Cli::command()),
         Command::Completions(args) => completions::run(args, Cli::command()),
     }
 }

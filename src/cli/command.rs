@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 
 use super::args::Global;
 use super::{
-    check, completions, config, diff, doctor, generations, history, init, pin, plan, prune, push, retire,
-    rollback, status, unit,
+    check, completions, config, diff, doctor, generations, history, hook, init, man, pin, plan, prune, push,
+    retire, rollback, status, unit,
 };
 
 /// Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the
@@ -47,8 +47,10 @@ pub enum Command {
     Prune(prune::Args),
     Doctor(doctor::Args),
     Init(init::Args),
+    Hook(hook::Args),
     Config(config::Args),
     Completions(completions::Args),
+    Man(man::Args),
 }
 
 #[cfg(test)]

@@ -12,7 +12,9 @@ pub mod diff;
 pub mod doctor;
 pub mod generations;
 pub mod history;
+pub mod hook;
 pub mod init;
+pub mod man;
 pub mod pin;
 pub mod plan;
 pub mod prune;
@@ -64,7 +66,9 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Prune(args) => prune::run(&global, args).await,
         Command::Doctor(args) => doctor::run(&global, args).await,
         Command::Init(args) => init::run(&global, args).await,
+        Command::Hook(args) => hook::run(&global, args).await,
         Command::Config(args) => config::run(&global, args).await,
+        Command::Man(args) => man::run(&args, Cli::command()),
         Command::Completions(args) => completions::run(args, Cli::command()),
     }
 }

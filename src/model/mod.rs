@@ -11,6 +11,7 @@ pub mod event;
 pub mod exam;
 pub mod finding;
 pub mod generation;
+pub mod hook;
 pub mod inventory;
 pub mod ledger;
 pub mod login;

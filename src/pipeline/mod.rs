@@ -8,6 +8,8 @@ pub mod deploy;
 pub mod differ;
 pub mod doctor;
 pub mod footprint;
+pub mod glance;
+pub mod hook;
 pub mod init;
 pub mod keep;
 pub mod known;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
@@ -53,6 +54,13 @@ pub(super) enum Voice {
     Quiet(Plain),
 }
 
+/// What a turn brings.
+enum Heard {
+    Said(Option<Said>),
+    /// Time has passed.
+    Nothing,
+}
+
 pub(super) struct Mouth {
     pub stdout: Stream,
     pub stderr: Stream,
@@ -66,6 +74,10 @@ pub(super) struct Mouth {
     pub seconds: fn() -> u64,
     /// Where pages of Markdown go.
     pub notebook: Option<Notebook>,
+    /// How often to say that it goes on.
+    pub pulse: Option<Duration>,
+    /// Whether something was said since the last pulse.
+    pub spoke: bool,
 }
 
 /// The stages' events, shared by the task that speaks of them and the handle, which
@@ -113,8 +125,26 @@ impl Ears {
 impl Mouth {
     /// Speaks until it is told to end, or until the reporter is gone.
     pub async fn run(mut self, mut said: UnboundedReceiver<Said>, ears: Ears) {
+        let mut pulse = self.pulse.map(tokio::time::interval);
         loop {
-            match poll_fn(|cx| ears.poll(&mut said, cx)).await {
+            let next = poll_fn(|cx| {
+                let next = ears.poll(&mut said, cx);
+                if next.is_ready() {
+                    return next.map(Heard::Said);
+                }
+                match &mut pulse {
+                    Some(pulse) => pulse.poll_tick(cx).map(|_| Heard::Nothing),
+                    None => Poll::Pending,
+                }
+            });
+            let said = match next.await {
+                Heard::Nothing => {
+                    self.beat();
+                    continue;
+                }
+                Heard::Said(said) => said,
+            };
+            match said {
                 Some(Said::Ask(question, reply)) => self.ask(&question, reply).await,
                 Some(Said::End) | None => break,
                 Some(said) => self.say(said),
@@ -124,6 +154,15 @@ impl Mouth {
             human.close(true, &mut self.stderr);
         }
         self.end_group();
+    }
+
+    /// Says that it goes on, if nothing else has said so since the last time.
+    fn beat(&mut self) {
+        // Several phases may go on at once; only the last to begin would be known.
+        if let (false, Voice::Plain(_)) = (self.spoke, &self.voice) {
+            self.stderr.line(&format!("{} still at work", (self.time)()));
+        }
+        self.spoke = false;
     }
 
     fn event(&mut self, event: &Event) {
@@ -136,6 +175,7 @@ impl Mouth {
             Voice::Quiet(_) if !matches!(event, Event::Warning { .. }) => {}
             Voice::Plain(plain) => {
                 let Some(text) = plain.text(event) else { return };
+                self.spoke = true;
                 if let (Some(forge), Event::Phase { name, .. }) = (self.forge, event) {
                     let (said, titled) = self.groups.phase(forge, name, &text, (self.seconds)());
                     self.stderr.raw(&said.unwrap_or_default());
@@ -278,6 +318,8 @@ mod tests {
             groups: Groups::default(),
             seconds: || 7,
             notebook: None,
+            pulse: None,
+            spoke: false,
         }
     }
 
@@ -301,6 +343,26 @@ mod tests {
         let pairs = (0..100).map(|n| format!("12:34:56 warning: {n}\nresult {n}\n"));
         let expected = pairs.collect::<String>() + "12:34:56 warning: last\n";
         assert_eq!(String::from_utf8(kept.0.lock().unwrap().clone()).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn it_says_that_it_goes_on() {
+        let kept = Kept::default();
+        let (events, receiver) = Events::channel();
+        let (said, queue) = tokio::sync::mpsc::unbounded_channel();
+        let mouth =
+            Mouth { pulse: Some(Duration::from_millis(1)), ..mouth(Voice::Plain(Plain::new(0)), &kept) };
+        let task = tokio::spawn(mouth.run(queue, Ears::new(receiver)));
+        events.send(Event::Phase { name: "look", total: None });
+        let text = || String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        while text().lines().count() < 3 {
+            tokio::task::yield_now().await;
+        }
+        drop((said, events));
+        task.await.unwrap();
+        let still = "12:34:56 still at work\n";
+        let wanted = format!("12:34:56 looking at the hypervisor\n{still}{still}");
+        assert!(text().starts_with(&wanted), "{}", text());
     }
 
     #[tokio::test]

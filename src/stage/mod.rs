@@ -5,6 +5,7 @@ pub mod build;
 pub mod copy;
 pub mod evaluate;
 pub mod examine;
+pub mod hook;
 pub mod judge;
 pub mod ledger;
 pub mod observe;

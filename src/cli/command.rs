@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 
 use super::args::Global;
 use super::{
-    check, completions, config, diff, generations, history, init, pin, plan, prune, push, retire, rollback,
-    status, unit,
+    check, completions, config, diff, generations, history, init, logs, pin, plan, prune, push, retire,
+    rollback, status, unit,
 };
 
 /// Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the
@@ -38,6 +38,8 @@ pub enum Command {
     Generations(generations::Args),
     Rollback(rollback::Args),
     History(history::Args),
+    Logs(logs::Args),
+    Console(logs::Console),
     Start(unit::Start),
     Stop(unit::Stop),
     Restart(unit::Restart),

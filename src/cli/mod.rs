@@ -12,6 +12,7 @@ pub mod diff;
 pub mod generations;
 pub mod history;
 pub mod init;
+pub mod logs;
 pub mod pin;
 pub mod plan;
 pub mod prune;
@@ -54,6 +55,8 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Generations(args) => generations::run(&global, args).await,
         Command::Rollback(args) => rollback::run(&global, args).await,
         Command::History(args) => history::run(&global, args).await,
+        Command::Logs(args) => logs::run(&global, args).await,
+        Command::Console(args) => logs::console(&global, args).await,
         Command::Start(args) => unit::start(&global, args).await,
         Command::Stop(args) => unit::stop(&global, args).await,
         Command::Restart(args) => unit::restart(&global, args).await,

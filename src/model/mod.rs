@@ -11,6 +11,7 @@ pub mod event;
 pub mod generation;
 pub mod inventory;
 pub mod ledger;
+pub mod log;
 pub mod login;
 pub mod name;
 pub mod observed;

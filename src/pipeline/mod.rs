@@ -11,6 +11,7 @@ pub mod init;
 pub mod keep;
 pub mod known;
 pub mod line;
+pub mod logs;
 pub mod look;
 pub mod past;
 pub mod power;

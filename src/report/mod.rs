@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
+use tokio::sync::watch::{Receiver, channel};
 use tokio::task::JoinHandle;
 
 use crate::error::Failure;
@@ -15,6 +16,7 @@ use crate::model::closure::ClosureDiff;
 use crate::model::event::Event;
 use crate::model::generation::Generation;
 use crate::model::ledger::Entry;
+use crate::model::log::LogLine;
 use crate::model::name::VmName;
 use crate::model::old::{Listing, Old};
 use crate::model::outcome::Outcome;
@@ -40,6 +42,7 @@ pub mod failure;
 pub mod generations;
 pub mod history;
 pub mod json;
+pub mod logs;
 pub mod markdown;
 pub mod page;
 pub mod plan;
@@ -54,6 +57,7 @@ pub use ask::Answer;
 
 use ci::{Alarm, Forge, Groups};
 use human::Human;
+use logs::Prefixes;
 use mouth::{Ears, Mouth, Said, Voice};
 use page::{Page, harmless};
 use plain::Plain;
@@ -118,6 +122,7 @@ pub struct Reporter {
     result: Page,
     progress: Page,
     notes: bool,
+    unread: Receiver<bool>,
 }
 
 impl Reporter {
@@ -136,9 +141,15 @@ impl Reporter {
             Voice::Plain(Plain::new(speech.verbose))
         };
         let notes = notebook.is_some();
-        let mut mouth = Mouth {
-            stdout: Stream::new(std::io::stdout()),
-            stderr: Stream::new(std::io::stderr()),
+        let (closed, unread) = channel(false);
+        let (mut stdout, mut stderr) = (Stream::new(std::io::stdout()), Stream::new(std::io::stderr()));
+        if terminal.forge == Some(Forge::Github) {
+            stdout = stdout.guarded(if speech.json { ci::inert_json } else { ci::inert });
+            stderr = stderr.guarded(ci::inert);
+        }
+        let mouth = Mouth {
+            stdout,
+            stderr,
             voice,
             can_ask: terminal.can_ask(),
             time: terminal::time_of_day,
@@ -148,15 +159,12 @@ impl Reporter {
             groups: Groups::default(),
             seconds: terminal::seconds,
             notebook,
+            closed,
         };
-        if terminal.forge == Some(Forge::Github) {
-            mouth.stdout = mouth.stdout.guarded(if speech.json { ci::inert_json } else { ci::inert });
-            mouth.stderr = mouth.stderr.guarded(ci::inert);
-        }
         let (said, receiver) = tokio::sync::mpsc::unbounded_channel();
         let ears = Ears::new(events);
         let task = tokio::spawn(mouth.run(receiver, ears.clone()));
-        Self { said, ears, task, speech, result, progress, notes }
+        Self { said, ears, task, speech, result, progress, notes, unread }
     }
 
     /// Whether the result is JSON.
@@ -249,6 +257,21 @@ impl Reporter {
             for line in prune::pruned(dropped, collect) {
                 self.line(&line);
             }
+        }
+    }
+
+    /// A line of a journal; without prefixes, as on a console.
+    pub fn log(&self, line: &LogLine, prefixes: Option<&Prefixes>) {
+        let text = |page| prefixes.map_or_else(|| logs::console(line), |all| all.text(line, page));
+        self.result(text, || logs::object(line));
+    }
+
+    /// Ends when nobody reads the result any more, which is seen when something is said.
+    pub async fn unread(&self) {
+        let mut unread = self.unread.clone();
+        if unread.wait_for(|yes| *yes).await.is_err() {
+            // The task has ended, and we with it.
+            std::future::pending::<()>().await;
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::Notebook;
 use super::ask::{self, Answer};
@@ -66,6 +66,8 @@ pub(super) struct Mouth {
     pub seconds: fn() -> u64,
     /// Where pages of Markdown go.
     pub notebook: Option<Notebook>,
+    /// Becomes true when nobody reads stdout any more.
+    pub closed: watch::Sender<bool>,
 }
 
 /// The stages' events, shared by the task that speaks of them and the handle, which
@@ -191,6 +193,7 @@ impl Mouth {
             Said::Result(text) => {
                 self.close(true);
                 self.stdout.line(&text);
+                self.see_who_reads();
             }
             Said::Progress(text) => {
                 self.close(true);
@@ -209,6 +212,12 @@ impl Mouth {
             Said::Alarm(alarm) => self.alarm(&alarm),
             Said::Markdown(page) => self.note(&page),
             Said::Ask(..) | Said::End => {}
+        }
+    }
+
+    fn see_who_reads(&self) {
+        if !self.stdout.is_open() {
+            self.closed.send_replace(true);
         }
     }
 
@@ -278,6 +287,7 @@ mod tests {
             groups: Groups::default(),
             seconds: || 7,
             notebook: None,
+            closed: watch::channel(false).0,
         }
     }
 

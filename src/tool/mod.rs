@@ -2,6 +2,7 @@
 
 pub mod elevate;
 pub mod events;
+pub mod journal;
 pub mod login;
 pub mod microvm;
 pub mod nix;

@@ -24,6 +24,7 @@ mod harness;
 mod hostile;
 mod hypervisor;
 mod interrupted;
+mod logs;
 mod moved;
 mod neighbours;
 mod nixes;

@@ -75,6 +75,8 @@ fn help() {
       rollback     Go back to the previous generation, or a given one
       history      Show the ledger: who deployed what, when, and how it ended
       logs         Show the journals of VMs and of the units that run them, merged by time
+      ssh          Log in to a VM, or run a command there, over the network, through the hypervisor or
+                   by vsock
       console      Show the console of a VM since it was started
       start        Start VMs through systemd and verify that they run
       stop         Stop VMs through systemd and verify that they are down

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use super::args::Global;
 use super::{
     check, completions, config, diff, generations, history, init, logs, pin, plan, prune, push, retire,
-    rollback, status, unit,
+    rollback, ssh, status, unit,
 };
 
 /// Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the
@@ -39,6 +39,7 @@ pub enum Command {
     Rollback(rollback::Args),
     History(history::Args),
     Logs(logs::Args),
+    Ssh(ssh::Args),
     Console(logs::Console),
     Start(unit::Start),
     Stop(unit::Stop),

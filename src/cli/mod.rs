@@ -23,6 +23,7 @@ pub mod rollback;
 pub mod session;
 pub mod settings;
 pub mod signals;
+pub mod ssh;
 pub mod status;
 pub mod unit;
 
@@ -56,6 +57,7 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Rollback(args) => rollback::run(&global, args).await,
         Command::History(args) => history::run(&global, args).await,
         Command::Logs(args) => logs::run(&global, args).await,
+        Command::Ssh(args) => ssh::run(&global, args).await,
         Command::Console(args) => logs::console(&global, args).await,
         Command::Start(args) => unit::start(&global, args).await,
         Command::Stop(args) => unit::stop(&global, args).await,

@@ -74,7 +74,7 @@ pub async fn without_flake(
 }
 
 /// What these VMs run, or else have staged.
-fn aims(vms: &[VmName], observed: &Observed) -> Vec<Aim> {
+pub(super) fn aims(vms: &[VmName], observed: &Observed) -> Vec<Aim> {
     let aim = |vm: &VmName| {
         let found = observed.vms.get(vm)?;
         let path = state::runs(found).or_else(|| found.staged())?;

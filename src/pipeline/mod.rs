@@ -22,6 +22,7 @@ pub mod queue;
 pub mod reconnect;
 pub mod rollback;
 pub mod runners;
+pub mod ssh;
 pub mod status;
 pub mod verdict;
 

@@ -303,6 +303,15 @@ impl Reporter {
         }
     }
 
+    /// Says what is left to say, and takes what moves off the terminal: somebody else will
+    /// speak there now.
+    pub async fn hush(&self) {
+        let (reply, done) = oneshot::channel();
+        self.say(Said::Hush(reply));
+        // Without a task there is nothing left to say.
+        let _ = done.await;
+    }
+
     /// Says what is left to say, and ends.
     pub async fn finish(self) {
         self.say(Said::End);

@@ -40,6 +40,8 @@ pub(super) enum Said {
     Alarm(Alarm),
     /// A page of Markdown.
     Markdown(String),
+    /// Somebody else speaks from here on.
+    Hush(oneshot::Sender<()>),
     /// Nothing more comes.
     End,
 }
@@ -211,6 +213,11 @@ impl Mouth {
             }
             Said::Alarm(alarm) => self.alarm(&alarm),
             Said::Markdown(page) => self.note(&page),
+            Said::Hush(done) => {
+                self.close(true);
+                // Who asked may have gone.
+                let _ = done.send(());
+            }
             Said::Ask(..) | Said::End => {}
         }
     }

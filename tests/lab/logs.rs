@@ -1,4 +1,4 @@
-//! Journals and consoles. What is shown is held against the hypervisor's own
+//! Journals, consoles, and into guests. What is shown is held against the hypervisor's own
 //! journal.
 
 use serde_json::Value;
@@ -146,4 +146,36 @@ fn followed_over_a_lost_line_each_line_comes_once() {
         none if none.trim().is_empty() => Ok(()),
         some => Err(some),
     });
+}
+
+#[test]
+fn into_a_guest() {
+    let lab = Lab::deployed(&[]);
+    let ssh = |args: &[&str]| deployvm(&lab, &[&["ssh"], args].concat());
+    let said = ssh(&["vm1", "--", "cat /etc/lab.conf; echo oops >&2; exit 7"]).expect(7);
+    assert!(said.stdout.contains("vm1") && said.stderr.contains("oops"), "{said}");
+    // What is typed arrives there.
+    let mut typing = start(&lab, &["ssh", "vm1", "--", "read", "word;", "echo", "got:$word"]);
+    typing.types("hello\n");
+    assert_eq!(typing.wait(60).expect(0).stdout, "got:hello\n");
+    // A login on a terminal.
+    let line = format!("{} ssh -H {HYPERVISOR} vm1", env!("CARGO_BIN_EXE_deployvm"));
+    let mut shell = Running::start(lab.command(&["script", "-q", "-e", "-c", &line, "/dev/null"]), true);
+    shell.types("tty; echo on $((6 * 7)); exit 9\n");
+    let shell = shell.wait(60).expect(9);
+    assert!(shell.stdout.contains("/dev/pts/") && shell.stdout.contains("on 42"), "{shell}");
+
+    // Without a route of its own, the laptop gets in through the hypervisor only.
+    lab.laptop(&["ip", "route", "del", "10.0.0.0/8"]).expect(0);
+    assert_eq!(ssh(&["vm1", "--", "hostname"]).expect(0).code, 0);
+    lab.write("deployvm.toml", "[vms.vm1.guest]\nvia = \"laptop\"\n");
+    ssh(&["vm1", "--", "true"]).expect(255).says("Network is unreachable");
+    lab.laptop(&["ip", "route", "add", "10.0.0.0/8", "via", "10.99.0.2"]).expect(0);
+    ssh(&["vm1", "--", "exit 3"]).expect(3);
+
+    // No sshd, no such VM, and not running.
+    ssh(&["vm2", "--", "true"]).expect(255);
+    ssh(&["vm3"]).expect(2).says("nearest first: vm1, vm2");
+    deployvm(&lab, &["stop", "vm2", "--yes"]).expect(0);
+    ssh(&["vm2"]).expect(12).says("vm2 is not running");
 }

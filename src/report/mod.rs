@@ -30,9 +30,11 @@ mod closure;
 mod human;
 mod mouth;
 mod plain;
+mod screen;
 mod stream;
 mod terminal;
 mod trail;
+mod watch;
 mod wire;
 mod wording;
 
@@ -54,6 +56,7 @@ pub mod table;
 pub mod template;
 
 pub use ask::Answer;
+pub use watch::Round;
 
 use ci::{Alarm, Forge, Groups};
 use human::Human;
@@ -61,6 +64,7 @@ use logs::Prefixes;
 use mouth::{Ears, Mouth, Said, Voice};
 use page::{Page, harmless};
 use plain::Plain;
+use screen::{Drawing, Screen};
 use stream::Stream;
 use table::Table;
 use terminal::Terminal;
@@ -160,6 +164,7 @@ impl Reporter {
             seconds: terminal::seconds,
             notebook,
             closed,
+            screen: Screen::default(),
         };
         let (said, receiver) = tokio::sync::mpsc::unbounded_channel();
         let ears = Ears::new(events);
@@ -227,6 +232,25 @@ impl Reporter {
     pub fn status(&self, rows: &[Status]) {
         let every = self.speech.verbose > 0;
         self.result(|page| status::text(rows, every, page), || json::status(rows));
+    }
+
+    /// The same again and again, in place on a terminal and otherwise one below the other.
+    pub fn watched(&self, rows: &[Status], round: &Round) {
+        let terminal = Terminal::look();
+        match terminal.screen().filter(|_| !self.speech.json) {
+            Some((width, height)) => {
+                let page = terminal.result_page(self.speech);
+                let text = round.text(rows, &terminal::time_of_day(), page);
+                self.say(Said::Draw(Drawing { text, width, height }));
+            }
+            None => {
+                let remarks = round.remarks.iter().filter(|_| !round.repeated);
+                remarks.for_each(|remark| self.remark(remark));
+                let apart = if round.first { "" } else { "\n" };
+                let table = |page| format!("{apart}{}", status::text(rows, self.speech.verbose > 0, page));
+                self.result(table, || json::status(rows));
+            }
+        }
     }
 
     /// The generations of one VM, ascending.

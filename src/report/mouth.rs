@@ -16,6 +16,7 @@ use super::ci::{Alarm, Forge, Groups};
 use super::human::Human;
 use super::json;
 use super::plain::Plain;
+use super::screen::{Drawing, Screen};
 use super::stream::Stream;
 use crate::model::event::Event;
 use crate::model::name::VmName;
@@ -40,6 +41,8 @@ pub(super) enum Said {
     Alarm(Alarm),
     /// A page of Markdown.
     Markdown(String),
+    /// A text that stands in the place of the one before.
+    Draw(Drawing),
     /// Somebody else speaks from here on.
     Hush(oneshot::Sender<()>),
     /// Nothing more comes.
@@ -70,6 +73,14 @@ pub(super) struct Mouth {
     pub notebook: Option<Notebook>,
     /// Becomes true when nobody reads stdout any more.
     pub closed: watch::Sender<bool>,
+    pub screen: Screen,
+}
+
+impl Drop for Mouth {
+    /// However we end, the terminal is as it was.
+    fn drop(&mut self) {
+        self.screen.leave(&mut self.stdout);
+    }
 }
 
 /// The stages' events, shared by the task that speaks of them and the handle, which
@@ -197,6 +208,13 @@ impl Mouth {
                 self.stdout.line(&text);
                 self.see_who_reads();
             }
+            Said::Draw(drawing) => {
+                if let Voice::Human(human) = &mut self.voice {
+                    human.close(true, &mut self.stderr);
+                }
+                self.screen.draw(&drawing, &mut self.stdout);
+                self.see_who_reads();
+            }
             Said::Progress(text) => {
                 self.close(true);
                 self.stderr.line(&text);
@@ -251,6 +269,7 @@ impl Mouth {
 
     /// Takes what moves off the terminal, and leaves a line empty before what follows.
     fn close(&mut self, well: bool) {
+        self.screen.leave(&mut self.stdout);
         self.end_group();
         if let Voice::Human(human) = &mut self.voice {
             human.close(well, &mut self.stderr);
@@ -295,6 +314,7 @@ mod tests {
             seconds: || 7,
             notebook: None,
             closed: watch::channel(false).0,
+            screen: Screen::default(),
         }
     }
 

@@ -37,3 +37,4 @@ mod retention;
 mod running;
 mod secrets;
 mod verbs;
+mod watch;

@@ -73,6 +73,12 @@ rustPlatform.buildRustPackage {
       --bash <($out/bin/deployvm completions bash) \
       --fish <($out/bin/deployvm completions fish) \
       --zsh <($out/bin/deployvm completions zsh)
+    $out/bin/deployvm man >deployvm.1
+    $out/bin/deployvm man --list | while read -r words; do
+      # shellcheck disable=SC2086 # a command may be two words
+      $out/bin/deployvm man $words >"deployvm-''${words// /-}.1"
+    done
+    installManPage deployvm*.1
   '';
 
   meta = {

@@ -86,8 +86,10 @@ fn help() {
       unpin        Let prune have a generation again
       prune        Drop old generations, never one that is current, booted or pinned
       init         Start from a template: writes its files into the current directory
+      hook         Plan before every git push, by a pre-push hook
       config       Show each setting and the layer that it came from
       completions  Print completions for a shell
+      man          Print a manual page
 
     Options:
       -h, --help     Print help

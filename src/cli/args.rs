@@ -56,6 +56,19 @@ pub struct Global {
     /// Set an option of Nix, as in Nix; may be given several times
     #[arg(long, global = true, num_args = 2, value_names = ["NAME", "VALUE"])]
     pub option: Vec<String>,
+
+    // Not typed: what the git hook works with.
+    #[arg(skip)]
+    pub committed: Option<Committed>,
+}
+
+/// A commit's `deployvm.toml`, instead of the working tree's.
+#[derive(Debug, Clone, Default)]
+pub struct Committed {
+    /// Its text, if there is such a file.
+    pub toml: Option<Vec<u8>>,
+    /// What to call it.
+    pub name: String,
 }
 
 impl Global {
@@ -115,7 +128,10 @@ pub struct Queue {
 }
 
 /// `90`, `90s`, `10m`, `1h30m`.
-fn duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// What to write instead.
+pub fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<u32>() {
         return Ok(Duration::from_secs(seconds.into()));
     }

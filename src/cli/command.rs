@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 
 use super::args::Global;
 use super::{
-    check, completions, config, diff, generations, history, init, logs, pin, plan, prune, push, retire,
-    rollback, ssh, status, unit,
+    check, completions, config, diff, generations, history, hook, init, logs, man, pin, plan, prune, push,
+    retire, rollback, ssh, status, unit,
 };
 
 /// Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the
@@ -49,8 +49,10 @@ pub enum Command {
     Unpin(pin::Unpin),
     Prune(prune::Args),
     Init(init::Args),
+    Hook(hook::Args),
     Config(config::Args),
     Completions(completions::Args),
+    Man(man::Args),
 }
 
 #[cfg(test)]

@@ -11,8 +11,10 @@ pub mod crash;
 pub mod diff;
 pub mod generations;
 pub mod history;
+pub mod hook;
 pub mod init;
 pub mod logs;
+pub mod man;
 pub mod pin;
 pub mod plan;
 pub mod prune;
@@ -67,7 +69,9 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Unpin(args) => pin::unpin(&global, args).await,
         Command::Prune(args) => prune::run(&global, args).await,
         Command::Init(args) => init::run(&global, args).await,
+        Command::Hook(args) => hook::run(&global, args).await,
         Command::Config(args) => config::run(&global, args).await,
+        Command::Man(args) => man::run(&args, Cli::command()),
         Command::Completions(args) => completions::run(args, Cli::command()),
     }
 }

@@ -40,6 +40,26 @@ pub async fn run<'a>(
     stream: bool,
     work: impl AsyncFnOnce(&Session<'a>) -> Result<u8>,
 ) -> Result<u8> {
+    speaking(global, stream, false, work).await
+}
+
+/// The same for a command of which somebody must hear at least every few seconds.
+///
+/// # Errors
+/// As for [`run`].
+pub async fn with_pulse<'a>(
+    global: &'a Global,
+    work: impl AsyncFnOnce(&Session<'a>) -> Result<u8>,
+) -> Result<u8> {
+    speaking(global, false, true, work).await
+}
+
+async fn speaking<'a>(
+    global: &'a Global,
+    stream: bool,
+    pulse: bool,
+    work: impl AsyncFnOnce(&Session<'a>) -> Result<u8>,
+) -> Result<u8> {
     let (events, listen) = Events::channel();
     let (first, interrupted) = watch::channel(false);
     let colour = match global.color {
@@ -47,7 +67,8 @@ pub async fn run<'a>(
         Color::Always => ColourChoice::Always,
         Color::Never => ColourChoice::Never,
     };
-    let speech = Speech { json: global.json, stream, colour, quiet: global.quiet, verbose: global.verbose };
+    let speech =
+        Speech { json: global.json, stream, colour, quiet: global.quiet, verbose: global.verbose, pulse };
     let reporter = Reporter::start(speech, listen, notebook(global));
     let footprint = Footprint::default();
     let patience = Patience::default();
@@ -107,27 +128,7 @@ impl Session<'_> {
     /// # Errors
     /// When a settings layer is not valid (exit 2).
     pub fn intent<'b>(&'b self, args: &Intent, checks: bool) -> Result<pipeline::Intent<'b>> {
-        let layers = Layers::before_flake(self.global)?;
-        let certain = layers.certain_hypervisor().map(|(_, address)| address);
-        let tags = tags(&Layers::before_flake(self.global)?.with_flake(None)?);
-        Ok(pipeline::Intent {
-            flake: self.global.flake.clone(),
-            rev: args.rev.clone(),
-            typed: args.selection.vms.clone(),
-            tags,
-            overrides: self.global.overrides(),
-            options: self.global.options(),
-            certain,
-            settle: Box::new(|inventory| settle(layers, inventory)),
-            build_on: match args.build_on {
-                BuildOn::Laptop => pipeline::BuildOn::Laptop,
-                BuildOn::Hypervisor => pipeline::BuildOn::Hypervisor,
-                BuildOn::Auto => pipeline::BuildOn::Auto,
-            },
-            choices: Choices { no_restart: args.no_restart, start: args.start },
-            checks,
-            force_behind: args.force_behind,
-        })
+        intent_of(self.global, args, checks)
     }
 
     /// What is handed through to Nix when something is copied.
@@ -180,6 +181,34 @@ impl Session<'_> {
     pub fn settled(&self) -> Result<Settled> {
         Layers::before_flake(self.global)?.with_flake(None)
     }
+}
+
+/// The same with options of every command that are not the session's own.
+///
+/// # Errors
+/// When a settings layer is not valid (exit 2).
+pub fn intent_of<'a>(global: &Global, args: &Intent, checks: bool) -> Result<pipeline::Intent<'a>> {
+    let layers = Layers::before_flake(global)?;
+    let certain = layers.certain_hypervisor().map(|(_, address)| address);
+    let tags = tags(&Layers::before_flake(global)?.with_flake(None)?);
+    Ok(pipeline::Intent {
+        flake: global.flake.clone(),
+        rev: args.rev.clone(),
+        typed: args.selection.vms.clone(),
+        tags,
+        overrides: global.overrides(),
+        options: global.options(),
+        certain,
+        settle: Box::new(|inventory| settle(layers, inventory)),
+        build_on: match args.build_on {
+            BuildOn::Laptop => pipeline::BuildOn::Laptop,
+            BuildOn::Hypervisor => pipeline::BuildOn::Hypervisor,
+            BuildOn::Auto => pipeline::BuildOn::Auto,
+        },
+        choices: Choices { no_restart: args.no_restart, start: args.start },
+        checks,
+        force_behind: args.force_behind,
+    })
 }
 
 /// All layers and the inventory together: which VMs, with what settings, where.

@@ -1,5 +1,9 @@
 //! Looks at the repository around a flake. Never writes, never fetches.
 
+mod around;
+
+pub use around::Around;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use git2::{ErrorCode, Oid, Repository, StatusOptions};
 
@@ -7,6 +11,29 @@ use crate::error::{Aftermath, Failure, Result};
 
 /// Most untracked files that are named.
 const MOST_UNTRACKED: usize = 100;
+
+/// What git tells a hook about the repository that it is run for, and an alias or
+/// `rebase --exec` about theirs (`git rev-parse --local-env-vars`). Every git below ours,
+/// such as the one that Nix starts, is about another one.
+pub const OF_A_REPOSITORY: [&str; 16] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    // Of `git -c`. GIT_CONFIG_COUNT stays: git never sets it, only users do.
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
 
 /// The repository around a directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +44,8 @@ pub struct Checkout {
     pub revision: Option<String>,
     /// URL of the remote of the current branch, or else of `origin`.
     pub remote: Option<String>,
+    /// Its history was cut off.
+    pub shallow: bool,
 }
 
 /// What git says about the files below a directory.
@@ -56,7 +85,7 @@ pub fn checkout(dir: &Utf8Path) -> Result<Option<Checkout>> {
     let upstream = upstream.as_ref().and_then(|b| b.as_str().ok()).unwrap_or("origin");
     let remote = repository.find_remote(upstream).ok();
     let remote = remote.and_then(|r| r.url().ok().map(str::to_owned));
-    Ok(Some(Checkout { root, revision, remote }))
+    Ok(Some(Checkout { root, revision, remote, shallow: repository.is_shallow() }))
 }
 
 /// What has changed below `dir`. Reads the whole tree there.
@@ -177,7 +206,7 @@ mod tests {
     fn tells_root_commit_and_remote() {
         let (_temp, root, repository) = tree();
         let none = checkout(&root).unwrap().unwrap();
-        assert_eq!(none, Checkout { root: root.clone(), revision: None, remote: None });
+        assert_eq!(none, Checkout { root: root.clone(), ..Checkout::default() });
         std::fs::write(root.join("x"), "1").unwrap();
         let id = commit(&repository, "x");
         repository.remote("origin", "git@example.org:infra").unwrap();

@@ -3,9 +3,11 @@
 
 pub mod cache;
 pub mod clock;
+pub mod detached;
 pub mod fresh;
 pub mod git;
 pub mod guest;
+pub mod hooks;
 pub mod identity;
 pub mod keyring;
 pub mod machine;

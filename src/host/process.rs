@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufRead
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
+use super::git::OF_A_REPOSITORY;
 use crate::error::{Aftermath, Failure, Result};
 use crate::model::access;
 use crate::model::argv::{Argv, Output};
@@ -248,6 +249,9 @@ impl Group {
         command.args(&argv.args).stdout(output()).stderr(output()).process_group(0);
         command.stdin(if argv.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         command.env_remove(access::KEY);
+        for name in OF_A_REPOSITORY {
+            command.env_remove(name);
+        }
         for (name, value) in &argv.env {
             match value {
                 Some(value) => command.env(name, value),

@@ -9,6 +9,7 @@ pub mod check;
 pub mod closure;
 pub mod event;
 pub mod generation;
+pub mod hook;
 pub mod inventory;
 pub mod ledger;
 pub mod log;

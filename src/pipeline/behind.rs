@@ -56,7 +56,7 @@ fn lineage(repository: Option<&Utf8Path>, wish: Option<&str>, origin: &Origin) -
 }
 
 /// The directory of a flake that is here.
-fn repository(reference: &str) -> Option<Utf8PathBuf> {
+pub(super) fn repository(reference: &str) -> Option<Utf8PathBuf> {
     let path = ["git+file://", "git+file:"].iter().find_map(|p| reference.strip_prefix(p));
     let path = path.unwrap_or(reference).split('?').next().unwrap_or_default();
     path.starts_with('/').then(|| Utf8PathBuf::from(path))

@@ -7,6 +7,8 @@ pub mod check;
 pub mod deploy;
 pub mod differ;
 pub mod footprint;
+pub mod glance;
+pub mod hook;
 pub mod init;
 pub mod keep;
 pub mod known;

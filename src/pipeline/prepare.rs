@@ -4,8 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8PathBuf;
-
 use super::runners::{Runners, There, Workshop};
 use super::{Chosen, Context, Intent, behind, look, queue};
 use crate::error::{Aftermath, Result, without_secrets};
@@ -101,17 +99,17 @@ pub async fn prepare(context: &Context, intent: Intent<'_>) -> Result<Prepared> 
 }
 
 /// Wish and reality.
-struct Looked {
-    inventory: Inventory,
-    chosen: Chosen,
-    ordered: Ordered,
-    host: Host,
-    observed: Observed,
+pub(super) struct Looked {
+    pub(super) inventory: Inventory,
+    pub(super) chosen: Chosen,
+    pub(super) ordered: Ordered,
+    pub(super) host: Host,
+    pub(super) observed: Observed,
     /// What the guard says.
-    remarks: Vec<String>,
+    pub(super) remarks: Vec<String>,
 }
 
-async fn look_at(context: &Context, request: &EvalRequest, intent: Intent<'_>) -> Result<Looked> {
+pub(super) async fn look_at(context: &Context, request: &EvalRequest, intent: Intent<'_>) -> Result<Looked> {
     let evaluation = evaluate(request, &context.events);
     let connection = async {
         match &intent.certain {
@@ -187,22 +185,23 @@ fn flake_file(inventory: &Inventory, chosen: &Chosen) -> Result<Option<String>> 
     if let Some(flake) = &chosen.target.flake {
         return Ok(Some(flake.clone()));
     }
-    let directory = Utf8PathBuf::from(&inventory.flake.reference);
-    let remote =
-        if directory.is_absolute() { git::checkout(&directory)?.and_then(|c| c.remote) } else { None };
+    let remote = match behind::repository(&inventory.flake.reference) {
+        Some(directory) => git::checkout(&directory)?.and_then(|c| c.remote),
+        None => None,
+    };
     let fetchable = remote.as_deref().and_then(flake_file::of_remote);
     Ok(Some(fetchable.unwrap_or_else(|| without_secrets(&inventory.flake.reference))))
 }
 
 /// What is wanted of the VMs that do not run it already.
-fn changed(wishes: &[Wish], observed: &Observed) -> Vec<Wanted> {
+pub(super) fn changed(wishes: &[Wish], observed: &Observed) -> Vec<Wanted> {
     let runs =
         |w: &&Wish| observed.vms.get(&w.vm).is_some_and(|f| f.booted_path().as_ref() == Some(&w.runner));
     wishes.iter().filter(|w| !runs(w)).filter_map(|w| w.wanted.clone()).collect()
 }
 
 /// What the user should read before saying yes.
-fn warn(plan: &mut Plan, inventory: &Inventory, observed: &Observed) {
+pub(super) fn warn(plan: &mut Plan, inventory: &Inventory, observed: &Observed) {
     if inventory.flake.dirty && plan.has_changes() {
         plan.warnings
             .push("the working tree has changes that are not committed; the ledger will say so".to_owned());

@@ -60,6 +60,18 @@ pub fn covers(typed: &[String], name: &VmName) -> bool {
     typed.is_empty() || typed.iter().any(matches)
 }
 
+/// Whether one of these globs matches the name of a branch; none match all.
+///
+/// # Errors
+/// For a glob that is none (exit 2).
+pub fn covers_branch(globs: &[String], branch: &str) -> Result<bool> {
+    let mut covered = globs.is_empty();
+    for word in globs {
+        covered |= glob(word)?.is_match(branch);
+    }
+    Ok(covered)
+}
+
 /// Whether every word is a plain name.
 pub fn only_names(typed: &[String]) -> Option<Vec<VmName>> {
     typed.iter().map(|word| word.parse().ok()).collect()

@@ -4,6 +4,7 @@
 //! changes nothing. Texts are made by pure functions, one file per thing said.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -69,6 +70,9 @@ use stream::Stream;
 use table::Table;
 use terminal::Terminal;
 
+/// Nobody who waits hears nothing for twice as long.
+const PULSE: Duration = Duration::from_secs(3);
+
 /// Whether to use colours. A flag beats `NO_COLOR`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ColourChoice {
@@ -95,6 +99,8 @@ pub struct Speech {
     pub quiet: bool,
     /// 1 shows build logs.
     pub verbose: u8,
+    /// Where progress is in lines, say at least every few seconds that it goes on.
+    pub pulse: bool,
 }
 
 /// What differs for one VM, for `diff`.
@@ -165,6 +171,8 @@ impl Reporter {
             notebook,
             closed,
             screen: Screen::default(),
+            pulse: speech.pulse.then_some(PULSE),
+            spoke: true,
         };
         let (said, receiver) = tokio::sync::mpsc::unbounded_channel();
         let ears = Ears::new(events);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{oneshot, watch};
@@ -58,6 +59,13 @@ pub(super) enum Voice {
     Quiet(Plain),
 }
 
+/// What a turn brings.
+enum Heard {
+    Said(Option<Said>),
+    /// Time has passed.
+    Nothing,
+}
+
 pub(super) struct Mouth {
     pub stdout: Stream,
     pub stderr: Stream,
@@ -74,6 +82,10 @@ pub(super) struct Mouth {
     /// Becomes true when nobody reads stdout any more.
     pub closed: watch::Sender<bool>,
     pub screen: Screen,
+    /// How often to say that it goes on.
+    pub pulse: Option<Duration>,
+    /// Whether something was said since the last pulse.
+    pub spoke: bool,
 }
 
 impl Drop for Mouth {
@@ -128,8 +140,26 @@ impl Ears {
 impl Mouth {
     /// Speaks until it is told to end, or until the reporter is gone.
     pub async fn run(mut self, mut said: UnboundedReceiver<Said>, ears: Ears) {
+        let mut pulse = self.pulse.map(tokio::time::interval);
         loop {
-            match poll_fn(|cx| ears.poll(&mut said, cx)).await {
+            let next = poll_fn(|cx| {
+                let next = ears.poll(&mut said, cx);
+                if next.is_ready() {
+                    return next.map(Heard::Said);
+                }
+                match &mut pulse {
+                    Some(pulse) => pulse.poll_tick(cx).map(|_| Heard::Nothing),
+                    None => Poll::Pending,
+                }
+            });
+            let said = match next.await {
+                Heard::Nothing => {
+                    self.beat();
+                    continue;
+                }
+                Heard::Said(said) => said,
+            };
+            match said {
                 Some(Said::Ask(question, reply)) => self.ask(&question, reply).await,
                 Some(Said::End) | None => break,
                 Some(said) => self.say(said),
@@ -139,6 +169,15 @@ impl Mouth {
             human.close(true, &mut self.stderr);
         }
         self.end_group();
+    }
+
+    /// Says that it goes on, if nothing else has said so since the last time.
+    fn beat(&mut self) {
+        // Several phases may go on at once; only the last to begin would be known.
+        if let (false, Voice::Plain(_)) = (self.spoke, &self.voice) {
+            self.stderr.line(&format!("{} still at work", (self.time)()));
+        }
+        self.spoke = false;
     }
 
     fn event(&mut self, event: &Event) {
@@ -151,6 +190,7 @@ impl Mouth {
             Voice::Quiet(_) if !matches!(event, Event::Warning { .. }) => {}
             Voice::Plain(plain) => {
                 let Some(text) = plain.text(event) else { return };
+                self.spoke = true;
                 if let (Some(forge), Event::Phase { name, .. }) = (self.forge, event) {
                     let (said, titled) = self.groups.phase(forge, name, &text, (self.seconds)());
                     self.stderr.raw(&said.unwrap_or_default());
@@ -281,88 +321,5 @@ impl Mouth {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::event::Events;
-    use std::io::Write;
-
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn mouth(voice: Voice, kept: &Kept) -> Mouth {
-        let stream = || Stream::new(kept.clone());
-        let time = || "12:34:56".to_owned();
-        Mouth {
-            stdout: stream(),
-            stderr: stream(),
-            voice,
-            can_ask: false,
-            time,
-            held: None,
-            forge: None,
-            groups: Groups::default(),
-            seconds: || 7,
-            notebook: None,
-            closed: watch::channel(false).0,
-            screen: Screen::default(),
-        }
-    }
-
-    fn warning(message: &str) -> Event {
-        Event::Warning { message: message.to_owned() }
-    }
-
-    #[tokio::test]
-    async fn everything_is_said_in_the_order_in_which_it_was_handed_in() {
-        let kept = Kept::default();
-        let (events, receiver) = Events::channel();
-        let (said, queue) = tokio::sync::mpsc::unbounded_channel();
-        let ears = Ears::new(receiver);
-        for number in 0..100 {
-            events.send(warning(&format!("{number}")));
-            ears.say(Said::Result(format!("result {number}")), &said);
-        }
-        events.send(warning("last"));
-        ears.say(Said::End, &said);
-        mouth(Voice::Plain(Plain::new(0)), &kept).run(queue, ears).await;
-        let pairs = (0..100).map(|n| format!("12:34:56 warning: {n}\nresult {n}\n"));
-        let expected = pairs.collect::<String>() + "12:34:56 warning: last\n";
-        assert_eq!(String::from_utf8(kept.0.lock().unwrap().clone()).unwrap(), expected);
-    }
-
-    #[tokio::test]
-    async fn it_ends_when_the_handle_is_gone_and_says_what_was_left() {
-        let kept = Kept::default();
-        let (events, receiver) = Events::channel();
-        let (said, queue) = tokio::sync::mpsc::unbounded_channel();
-        events.send(Event::Phase { name: "look", total: None });
-        events.send(warning("left"));
-        drop(said);
-        mouth(Voice::Quiet(Plain::new(0)), &kept).run(queue, Ears::new(receiver)).await;
-        assert_eq!(kept.0.lock().unwrap().as_slice(), b"warning: left\n");
-    }
-
-    #[tokio::test]
-    async fn without_a_terminal_nobody_is_asked() {
-        let kept = Kept::default();
-        let (_events, receiver) = Events::channel();
-        let (said, queue) = tokio::sync::mpsc::unbounded_channel();
-        let ears = Ears::new(receiver);
-        let (reply, answer) = oneshot::channel();
-        ears.say(Said::Ask("Go on?".to_owned(), reply), &said);
-        ears.say(Said::End, &said);
-        mouth(Voice::Json, &kept).run(queue, ears).await;
-        assert_eq!(answer.await.unwrap(), Answer::Unanswered);
-        assert!(kept.0.lock().unwrap().is_empty());
-    }
-}
+#[path = "mouth_tests.rs"]
+mod tests;

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-pub use place::locate;
+pub use place::{locate, of_commit};
 
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::{cache, git, process};
@@ -122,7 +122,7 @@ async fn attempt(request: &EvalRequest, events: &Events) -> Result<Option<Invent
     }
     changed |= !need.is_empty();
     let news = workers::evaluate_each(&flake, need, request.jobs, events).await?;
-    if changed && flake.metadata().await? != locked {
+    if changed && key::fingerprint(&flake.metadata().await?, &pass) != facts.fingerprint {
         return Ok(None);
     }
     known.answers.extend(news.answers);

@@ -2,6 +2,7 @@
 
 pub mod elevate;
 pub mod events;
+pub mod git;
 pub mod journal;
 pub mod login;
 pub mod microvm;

@@ -94,10 +94,14 @@ fn a_hypervisor_that_is_silent_or_slow() {
             false => Err("not yet".to_owned()),
         });
     };
-    answers_with(&lab, ": >/root/silent; sleep 1000");
+    // The session that keeps the connection alive comes first, and asks for nothing.
+    let once_asked = |who: &str, then: &str| {
+        answers_with(&lab, &format!("case $SSH_ORIGINAL_COMMAND in xargs*) : >/root/{who} ;; esac; {then}"));
+    };
+    once_asked("silent", "sleep 1000");
     let silent = Running::start(bounded(&lab, &["status", "--no-eval"]), false);
     asked("silent");
-    answers_with(&lab, ": >/root/slow; while :; do echo still there; sleep 1; done");
+    once_asked("slow", "while :; do echo still there; sleep 1; done");
     let slow = Running::start(bounded(&lab, &["push"]), false);
     asked("slow");
     // And one that never says whether the key will do.

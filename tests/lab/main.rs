@@ -21,6 +21,7 @@ mod failing;
 mod faults;
 mod first;
 mod harness;
+mod hook;
 mod hostile;
 mod hypervisor;
 mod interrupted;

@@ -31,6 +31,13 @@ pub const CONTROL: [&str; 6] = [
     access::KNOWN_HOSTS_FILE,
 ];
 
+/// Whether `DEPLOYVM_SKIP` says that the git hook shall do nothing: anything but nothing
+/// and 0.
+#[expect(clippy::disallowed_methods, reason = "the environment is read in cli::settings")]
+pub fn skips() -> bool {
+    std::env::var("DEPLOYVM_SKIP").is_ok_and(|value| !matches!(value.trim(), "" | "0"))
+}
+
 /// What the environment says.
 #[derive(Debug, Default)]
 pub(super) struct Variables {

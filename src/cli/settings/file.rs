@@ -60,7 +60,18 @@ pub(super) fn read(root: Option<&Utf8Path>) -> Result<File> {
                 .help("make it a readable UTF-8 file, or remove it"));
         }
     };
-    let table: toml::Table = toml::from_str(&text).map_err(|error| {
+    parse(&text, path.as_str())
+}
+
+/// The same for the text of a commit's file; `path` is what a user calls it.
+pub(super) fn committed(text: Option<&[u8]>, path: &str) -> Result<File> {
+    let Some(text) = text else { return Ok(File::default()) };
+    let text = std::str::from_utf8(text);
+    parse(text.map_err(|_| Failure::usage(format!("{path} is not UTF-8")))?, path)
+}
+
+fn parse(text: &str, path: &str) -> Result<File> {
+    let table: toml::Table = toml::from_str(text).map_err(|error| {
         Failure::usage(format!("{FILE_NAME} is not valid TOML: {}", error.message().to_lowercase()))
             .output(&error.to_string())
             .help(format!("correct {path}"))

@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::args::Global;
+use super::args::{Committed, Global};
 use crate::error::{Failure, Result};
 use crate::model::address::Address;
 use crate::model::name::VmName;
@@ -58,6 +58,10 @@ impl Layers {
     /// # Errors
     /// When a layer is not valid (exit 2): unknown keys, wrong types, bad TOML.
     pub fn before_flake(global: &Global) -> Result<Self> {
+        if let Some(Committed { toml, name }) = &global.committed {
+            let file = file::committed(toml.as_deref(), name)?;
+            return Self::from_file(global, None, file, std::env::vars_os());
+        }
         let here = std::env::current_dir().ok().and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok());
         let root = here.and_then(|here| file::flake_root(global.flake.as_deref(), &here));
         Self::from_parts(global, root, std::env::vars_os())
@@ -73,8 +77,17 @@ impl Layers {
         root: Option<Utf8PathBuf>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self> {
-        let variables = env::read(variables)?;
         let file = file::read(root.as_deref())?;
+        Self::from_file(global, root, file, variables)
+    }
+
+    fn from_file(
+        global: &Global,
+        root: Option<Utf8PathBuf>,
+        file: file::File,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self> {
+        let variables = env::read(variables)?;
         let environment = global.env.clone().or(variables.environment);
         let mut over = file.layer.clone();
         if let Some(name) = &environment {

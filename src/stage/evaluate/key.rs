@@ -25,7 +25,18 @@ pub fn key(locked: &Metadata, fingerprint: &str, pass: &PassThrough, nix: &str) 
     if pass.options.iter().any(impure) {
         return None;
     }
-    Some(hash(&json!([fingerprint, locked.locked, locked.url, nix, env!("CARGO_PKG_VERSION"), INVENTORY])))
+    // The branch is nothing that a flake sees: Nix 2.8 tells it only when it has just
+    // fetched, and a clean tree is the same as its commit.
+    let mut place = locked.locked.clone();
+    place.as_object_mut().map(|place| place.remove("ref"));
+    let url = without_ref(&locked.url);
+    Some(hash(&json!([fingerprint, place, url, nix, env!("CARGO_PKG_VERSION"), INVENTORY])))
+}
+
+fn without_ref(url: &str) -> String {
+    let Some((place, query)) = url.split_once('?') else { return url.to_owned() };
+    let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("ref=")).collect();
+    format!("{place}?{}", rest.join("&"))
 }
 
 fn hash(value: &Value) -> String {
@@ -59,6 +70,11 @@ mod tests {
         assert_ne!(key_of(&base, &pass), key_of(&locked("sha256-b", "git+file:///w"), &pass));
         let locks = Metadata { locks: json!({"nodes": {"x": 1}}), ..base.clone() };
         assert_ne!(key_of(&base, &pass), key_of(&locks, &pass));
+        let branch = |url: &str, place: Value| Metadata { url: url.into(), locked: place, ..base.clone() };
+        let with =
+            branch("git+file:///w?ref=main&rev=1", json!({"narHash": "sha256-a", "rev": "1", "ref": "main"}));
+        let without = branch("git+file:///w?rev=1", json!({"narHash": "sha256-a", "rev": "1"}));
+        assert_eq!(key_of(&with, &pass), key_of(&without, &pass));
         let overridden = PassThrough { overrides: vec![("a".into(), "b".into())], ..pass.clone() };
         assert_ne!(key_of(&base, &pass), key_of(&base, &overridden));
     }

@@ -4,7 +4,7 @@
 use camino::Utf8Path;
 
 use crate::error::{Failure, Result};
-use crate::host::git;
+use crate::host::git::{self, Around};
 
 /// The reference to hand to Nix. `flake` and `rev` are what the user gave with
 /// `--flake` and `--rev`.
@@ -46,15 +46,54 @@ const EXAMPLES: &str =
 
 fn of_directory(dir: &Utf8Path, rev: &str) -> Result<String> {
     let commit = git::resolve(dir, rev)?;
-    let root = git::checkout(dir)?.map(|c| c.root);
-    let root =
-        root.ok_or_else(|| Failure::usage(format!("{dir} has no working tree, so --rev cannot be used")))?;
+    let checkout = git::checkout(dir)?;
+    let Some(git::Checkout { root, shallow, .. }) = checkout else {
+        return Err(Failure::usage(format!("{dir} has no working tree, so --rev cannot be used")));
+    };
     let below = dir.strip_prefix(&root).unwrap_or(Utf8Path::new(""));
+    spelled(&root, &commit, None, shallow, below)
+}
+
+/// The flake below `dir` as it is in a commit of a repository, whatever is checked out.
+///
+/// # Errors
+/// When Nix could not read the repository's name, or a bare one has no branch with it.
+pub fn of_commit(around: &Around, dir: &Utf8Path, commit: &str) -> Result<String> {
+    // Nix takes a directory with a .git for a repository, and reads any commit from it.
+    if let Some(top) = around.worktree().filter(|top| around.is_around(top)) {
+        return spelled(top, commit, None, around.is_shallow(), dir);
+    }
+    // From every other it fetches, and must be told a ref that leads to the commit.
+    let common = around.common();
+    let Some(by) = around.ref_with(commit)? else {
+        return Err(Failure::usage(format!("no branch of {common} has the commit {commit}")).help(
+            "Nix reads only commits with a branch from a bare repository: make one with `git branch`",
+        ));
+    };
+    spelled(common, commit, Some(&by), around.is_shallow(), dir)
+}
+
+fn spelled(
+    root: &Utf8Path,
+    commit: &str,
+    by: Option<&str>,
+    shallow: bool,
+    below: &Utf8Path,
+) -> Result<String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._~+@=,:-".contains(&b);
-    if !root.as_str().bytes().chain(below.as_str().bytes()).all(plain) {
-        return Err(unreadable(dir));
+    let texts = [root.as_str(), by.unwrap_or_default(), below.as_str()];
+    if !texts.iter().flat_map(|text| text.bytes()).all(plain) {
+        return Err(unreadable(&root.join(below)));
     }
     let mut reference = format!("git+file://{root}?rev={commit}");
+    if let Some(by) = by {
+        reference.push_str("&ref=");
+        reference.push_str(by);
+    }
+    // Without it, Nix refuses a history that was cut off.
+    if shallow {
+        reference.push_str("&shallow=1");
+    }
     if !below.as_str().is_empty() {
         reference.push_str("&dir=");
         reference.push_str(below.as_str());

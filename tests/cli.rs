@@ -74,6 +74,10 @@ fn help() {
       generations  List the generations of a VM on the hypervisor
       rollback     Go back to the previous generation, or a given one
       history      Show the ledger: who deployed what, when, and how it ended
+      logs         Show the journals of VMs and of the units that run them, merged by time
+      ssh          Log in to a VM, or run a command there, over the network, through the hypervisor or
+                   by vsock
+      console      Show the console of a VM since it was started
       start        Start VMs through systemd and verify that they run
       stop         Stop VMs through systemd and verify that they are down
       restart      Restart VMs through systemd and verify that they run
@@ -134,6 +138,39 @@ fn help_of_a_command() {
       -h, --help
               Print help (see a summary with '-h')
     ");
+}
+
+#[test]
+fn help_of_logs() {
+    let said = place(&[]).run(&["logs", "-h"], &[]);
+    insta::assert_snapshot!(said.split("\nOptions of every command").next().unwrap_or_default(), @r"
+    exit 0
+    --- stdout
+    Show the journals of VMs and of the units that run them, merged by time
+
+    Usage: deployvm logs [OPTIONS] [VM]...
+
+    Arguments:
+      [VM]...  VMs by name, glob ('vm*') or tag (@web) [default: all]
+
+    Options:
+      -f, --follow        Go on with what comes, also over lost connections, until Ctrl-C
+          --since <TIME>  From this time on: as shown (2026-01-31 12:00), a span back (10m), or in
+                          journalctl's words
+          --until <TIME>  Up to this time, written likewise
+          --grep <REGEX>  Only messages that match; a pattern without capitals matches these, too
+      -n, --lines <N>     So many of the newest lines, or all [default: 200; with --follow 10; with
+                          --since, --until or --grep all]
+      -h, --help          Print help
+    ");
+}
+
+#[test]
+fn wrong_use_of_logs() {
+    let said = |args: &[&str]| place(&[]).run(&[&["logs"], args].concat(), &[]);
+    assert!(said(&["-n", "some"]).contains("write a number of lines, or all"));
+    assert!(said(&["-f", "--until", "10m"]).contains("cannot be used with"));
+    assert!(said(&["--since", ""]).contains("write a time"));
 }
 
 #[test]

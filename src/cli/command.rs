@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 
 use super::args::Global;
 use super::{
-    check, completions, config, diff, doctor, generations, history, hook, init, man, pin, plan, prune, push,
-    retire, rollback, status, unit,
+    check, completions, config, diff, doctor, generations, history, hook, init, logs, man, pin, plan, prune,
+    push, retire, rollback, ssh, status, unit,
 };
 
 /// Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the
@@ -38,6 +38,9 @@ pub enum Command {
     Generations(generations::Args),
     Rollback(rollback::Args),
     History(history::Args),
+    Logs(logs::Args),
+    Ssh(ssh::Args),
+    Console(logs::Console),
     Start(unit::Start),
     Stop(unit::Stop),
     Restart(unit::Restart),

@@ -14,6 +14,7 @@ pub mod generations;
 pub mod history;
 pub mod hook;
 pub mod init;
+pub mod logs;
 pub mod man;
 pub mod pin;
 pub mod plan;
@@ -25,6 +26,7 @@ pub mod rollback;
 pub mod session;
 pub mod settings;
 pub mod signals;
+pub mod ssh;
 pub mod status;
 pub mod unit;
 
@@ -57,6 +59,9 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Generations(args) => generations::run(&global, args).await,
         Command::Rollback(args) => rollback::run(&global, args).await,
         Command::History(args) => history::run(&global, args).await,
+        Command::Logs(args) => logs::run(&global, args).await,
+        Command::Ssh(args) => ssh::run(&global, args).await,
+        Command::Console(args) => logs::console(&global, args).await,
         Command::Start(args) => unit::start(&global, args).await,
         Command::Stop(args) => unit::stop(&global, args).await,
         Command::Restart(args) => unit::restart(&global, args).await,

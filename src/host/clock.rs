@@ -31,3 +31,21 @@ pub fn rfc3339(unix_seconds: u64) -> String {
     let seconds = i64::try_from(unix_seconds).unwrap_or(i64::MAX);
     jiff::Timestamp::from_second(seconds).map(|t| t.to_string()).unwrap_or_default()
 }
+
+/// The same for microseconds since 1970, always with six digits of them.
+pub fn rfc3339_micros(micros: i64) -> String {
+    let time = jiff::Timestamp::from_microsecond(micros);
+    time.map(|t| t.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_one_width() {
+        assert_eq!(rfc3339_micros(1_795_280_245_619_607), "2026-11-21T16:57:25.619607Z");
+        assert_eq!(rfc3339_micros(1_795_280_245_000_000), "2026-11-21T16:57:25.000000Z");
+        assert_eq!(rfc3339_micros(i64::MAX), "");
+    }
+}

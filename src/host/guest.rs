@@ -20,8 +20,15 @@ pub struct Way {
     pub hypervisor: Argv,
 }
 
-/// The way into a VM's guest.
-pub fn way(host: &Host, movement: &Move) -> Way {
+/// Where ssh finds a guest, and by what.
+struct Door {
+    destination: String,
+    proxy: Option<String>,
+    port: u16,
+    user: String,
+}
+
+fn door(host: &Host, movement: &Move) -> Option<Door> {
     let guest = &movement.guest;
     let port = guest.port.unwrap_or(22);
     let vsock = movement.vsock.as_ref().and_then(|v| Some((v.cid, v.socat.as_deref()?)));
@@ -33,36 +40,61 @@ pub fn way(host: &Host, movement: &Move) -> Way {
         }
         (Via::Hypervisor, Some(address), _) => (address.clone(), host.ssh().map(Ssh::proxy_command)),
         (Via::Laptop, Some(address), _) => (address.clone(), None),
-        _ => return Way { ssh: Vec::new(), hypervisor: host.command() },
+        _ => return None,
     };
-    let mut words: Vec<String> = vec!["ssh".to_owned()];
-    let mut option = |text: &str| words.extend(["-o".to_owned(), text.to_owned()]);
-    for text in [
+    let user = guest.user.as_deref().unwrap_or("root").to_owned();
+    Some(Door { destination, proxy, port, user })
+}
+
+/// The way into a VM's guest, for what is asked there without anybody at hand.
+pub fn way(host: &Host, movement: &Move) -> Way {
+    let options = [
         "BatchMode=yes",
         "StrictHostKeyChecking=yes",
-        // A connection that is kept open leads to the guest that was there before.
-        "ControlMaster=no",
-        "ControlPath=none",
         "ConnectTimeout=10",
         "ServerAliveInterval=5",
         "ServerAliveCountMax=2",
         // What the user wants of an interactive session is of no use here.
         "ClearAllForwardings=yes",
         "RemoteCommand=none",
-        "ProxyUseFdpass=no",
-    ] {
-        option(text);
+    ];
+    let ssh = door(host, movement).map(|door| door.words(host, &options, "-T")).unwrap_or_default();
+    Way { ssh, hypervisor: host.command() }
+}
+
+/// The user's own session in a guest by the same way: their ssh may ask what it likes. The
+/// command is handed to ssh as it is. `None` when there is no way.
+pub fn session(host: &Host, movement: &Move, terminal: bool, command: &[String]) -> Option<Argv> {
+    let mut options = vec!["ConnectTimeout=10"];
+    if !command.is_empty() {
+        options.push("RemoteCommand=none");
     }
-    if let Some(proxy) = &proxy {
-        option(&format!("ProxyCommand={proxy}"));
+    let words = door(host, movement)?.words(host, &options, if terminal { "-t" } else { "-T" });
+    let mut words = words.into_iter();
+    Some(Argv::new(words.next()?).args(words).args(command))
+}
+
+impl Door {
+    /// `ssh` and its arguments up to the destination.
+    fn words(self, host: &Host, options: &[&str], terminal: &str) -> Vec<String> {
+        let mut words: Vec<String> = vec!["ssh".to_owned()];
+        let mut option = |text: &str| words.extend(["-o".to_owned(), text.to_owned()]);
+        options.iter().for_each(|text| option(text));
+        // A connection that is kept open leads to the guest that was there before.
+        for text in ["ControlMaster=no", "ControlPath=none", "ProxyUseFdpass=no"] {
+            option(text);
+        }
+        if let Some(proxy) = &self.proxy {
+            option(&format!("ProxyCommand={proxy}"));
+        }
+        if let Some(config) = host.ssh_config() {
+            words.extend(["-F".to_owned(), config.to_string()]);
+        }
+        let port = self.port.to_string();
+        words.extend([terminal.to_owned(), "-p".to_owned(), port, "-l".to_owned(), self.user]);
+        words.extend(["--".to_owned(), self.destination]);
+        words
     }
-    let user = guest.user.as_deref().unwrap_or("root").to_owned();
-    if let Some(config) = host.ssh_config() {
-        words.extend(["-F".to_owned(), config.to_string()]);
-    }
-    words.extend(["-T".to_owned(), "-p".to_owned(), port.to_string(), "-l".to_owned(), user]);
-    words.extend(["--".to_owned(), destination]);
-    Way { ssh: words, hypervisor: host.command() }
 }
 
 /// socat on the hypervisor as a `ProxyCommand`: plain words and numbers, nothing that a

@@ -310,7 +310,7 @@ fn end_group(pid: u32) {
     let _ = command.spawn();
 }
 
-fn cannot_start(argv: &Argv, error: &std::io::Error) -> Failure {
+pub(super) fn cannot_start(argv: &Argv, error: &std::io::Error) -> Failure {
     let failure = Failure::new(Aftermath::Unreachable, format!("cannot start {}: {error}", argv.program));
     match error.kind() {
         std::io::ErrorKind::NotFound => {

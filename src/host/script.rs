@@ -34,6 +34,13 @@ const LONG_PATIENCE: Duration = Duration::from_secs(1800);
 /// Longest silence of a script that is followed: it says something every ten seconds.
 const SILENCE: Duration = Duration::from_secs(90);
 
+/// A journal is silent for as long as nothing happens; a dead line is noticed by ssh itself.
+const ANY_SILENCE: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// How the first line ends of a script that says lines: the mark of its answer's beginning
+/// has no line of its own.
+pub const BEGUN: &str = "\0deployvm-begin\0beat";
+
 /// One of the constant scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Script {
@@ -77,6 +84,8 @@ scripts! {
     BEGIN_TRANSACTION = "begin" + "follow";
     /// Follows a transaction that was started before.
     FOLLOW = "follow";
+    /// Reads the journal of units.
+    JOURNAL = "journal";
     /// Keeps a generation from prune.
     PIN = "pin";
     /// Lists old generations, and drops them.
@@ -133,7 +142,8 @@ impl Script {
 
     /// The same where it says lines for as long as something takes.
     pub fn limits_followed(&self) -> Limits {
-        Limits { bytes: MOST_ANSWER, whole: None, silence: SILENCE }
+        let silence = if *self == JOURNAL { ANY_SILENCE } else { SILENCE };
+        Limits { bytes: MOST_ANSWER, whole: None, silence }
     }
 
     /// What goes to the stdin of [`COMMAND`].

@@ -14,6 +14,7 @@ pub mod generation;
 pub mod hook;
 pub mod inventory;
 pub mod ledger;
+pub mod log;
 pub mod login;
 pub mod name;
 pub mod observed;

@@ -14,6 +14,7 @@ pub mod init;
 pub mod keep;
 pub mod known;
 pub mod line;
+pub mod logs;
 pub mod look;
 pub mod past;
 pub mod power;
@@ -24,6 +25,7 @@ pub mod queue;
 pub mod reconnect;
 pub mod rollback;
 pub mod runners;
+pub mod ssh;
 pub mod status;
 pub mod verdict;
 

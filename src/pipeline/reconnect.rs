@@ -33,6 +33,23 @@ impl Ways<'_> {
         }
     }
 
+    /// Connects, again and again until it can be done. Every reason why not is said once.
+    pub async fn connect_whenever(self, events: &Events) -> Host {
+        let mut said = String::new();
+        loop {
+            match self.connect().await {
+                Ok(host) => return host,
+                Err(failure) if failure.message != said => {
+                    let message = format!("{}: trying again; Ctrl-C ends", failure.message);
+                    events.send(Event::Warning { message });
+                    said = failure.message;
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
     /// Connects, again and again until `patience` is over. What Ctrl-C means meanwhile is
     /// said once, and the caller acts on it when there is a connection.
     ///

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
+use tokio::sync::watch::{Receiver, channel};
 use tokio::task::JoinHandle;
 
 use crate::error::Failure;
@@ -17,6 +18,7 @@ use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::generation::Generation;
 use crate::model::ledger::Entry;
+use crate::model::log::LogLine;
 use crate::model::name::VmName;
 use crate::model::old::{Listing, Old};
 use crate::model::outcome::Outcome;
@@ -30,9 +32,11 @@ mod closure;
 mod human;
 mod mouth;
 mod plain;
+mod screen;
 mod stream;
 mod terminal;
 mod trail;
+mod watch;
 mod wire;
 mod wording;
 
@@ -43,6 +47,7 @@ pub mod failure;
 pub mod generations;
 pub mod history;
 pub mod json;
+pub mod logs;
 pub mod markdown;
 pub mod page;
 pub mod plan;
@@ -54,12 +59,15 @@ pub mod table;
 pub mod template;
 
 pub use ask::Answer;
+pub use watch::Round;
 
 use ci::{Alarm, Forge, Groups};
 use human::Human;
+use logs::Prefixes;
 use mouth::{Ears, Mouth, Said, Voice};
 use page::{Page, harmless};
 use plain::Plain;
+use screen::{Drawing, Screen};
 use stream::Stream;
 use table::Table;
 use terminal::Terminal;
@@ -126,6 +134,7 @@ pub struct Reporter {
     result: Page,
     progress: Page,
     notes: bool,
+    unread: Receiver<bool>,
 }
 
 impl Reporter {
@@ -144,9 +153,15 @@ impl Reporter {
             Voice::Plain(Plain::new(speech.verbose))
         };
         let notes = notebook.is_some();
-        let mut mouth = Mouth {
-            stdout: Stream::new(std::io::stdout()),
-            stderr: Stream::new(std::io::stderr()),
+        let (closed, unread) = channel(false);
+        let (mut stdout, mut stderr) = (Stream::new(std::io::stdout()), Stream::new(std::io::stderr()));
+        if terminal.forge == Some(Forge::Github) {
+            stdout = stdout.guarded(if speech.json { ci::inert_json } else { ci::inert });
+            stderr = stderr.guarded(ci::inert);
+        }
+        let mouth = Mouth {
+            stdout,
+            stderr,
             voice,
             can_ask: terminal.can_ask(),
             time: terminal::time_of_day,
@@ -156,17 +171,15 @@ impl Reporter {
             groups: Groups::default(),
             seconds: terminal::seconds,
             notebook,
+            closed,
+            screen: Screen::default(),
             pulse: speech.pulse.then_some(PULSE),
             spoke: true,
         };
-        if terminal.forge == Some(Forge::Github) {
-            mouth.stdout = mouth.stdout.guarded(if speech.json { ci::inert_json } else { ci::inert });
-            mouth.stderr = mouth.stderr.guarded(ci::inert);
-        }
         let (said, receiver) = tokio::sync::mpsc::unbounded_channel();
         let ears = Ears::new(events);
         let task = tokio::spawn(mouth.run(receiver, ears.clone()));
-        Self { said, ears, task, speech, result, progress, notes }
+        Self { said, ears, task, speech, result, progress, notes, unread }
     }
 
     /// Whether the result is JSON.
@@ -231,6 +244,25 @@ impl Reporter {
         self.result(|page| status::text(rows, every, page), || json::status(rows));
     }
 
+    /// The same again and again, in place on a terminal and otherwise one below the other.
+    pub fn watched(&self, rows: &[Status], round: &Round) {
+        let terminal = Terminal::look();
+        match terminal.screen().filter(|_| !self.speech.json) {
+            Some((width, height)) => {
+                let page = terminal.result_page(self.speech);
+                let text = round.text(rows, &terminal::time_of_day(), page);
+                self.say(Said::Draw(Drawing { text, width, height }));
+            }
+            None => {
+                let remarks = round.remarks.iter().filter(|_| !round.repeated);
+                remarks.for_each(|remark| self.remark(remark));
+                let apart = if round.first { "" } else { "\n" };
+                let table = |page| format!("{apart}{}", status::text(rows, self.speech.verbose > 0, page));
+                self.result(table, || json::status(rows));
+            }
+        }
+    }
+
     /// The generations of one VM, ascending.
     pub fn generations(&self, vm: &VmName, generations: &[Generation]) {
         self.result(|page| generations::text(generations, page), || json::generations(vm, generations));
@@ -267,6 +299,21 @@ impl Reporter {
         self.result(|page| doctor::text(findings, looked, page), || json::findings(findings));
     }
 
+    /// A line of a journal; without prefixes, as on a console.
+    pub fn log(&self, line: &LogLine, prefixes: Option<&Prefixes>) {
+        let text = |page| prefixes.map_or_else(|| logs::console(line), |all| all.text(line, page));
+        self.result(text, || logs::object(line));
+    }
+
+    /// Ends when nobody reads the result any more, which is seen when something is said.
+    pub async fn unread(&self) {
+        let mut unread = self.unread.clone();
+        if unread.wait_for(|yes| *yes).await.is_err() {
+            // The task has ended, and we with it.
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Closure diffs.
     pub fn differences(&self, differences: &[Difference]) {
         self.result(|page| difference::text(differences, page), || json::differences(differences));
@@ -293,6 +340,15 @@ impl Reporter {
         if !self.speech.quiet && !self.speech.json {
             self.say(Said::Progress(self.progress.wrap("", &harmless(remark), 0)));
         }
+    }
+
+    /// Says what is left to say, and takes what moves off the terminal: somebody else will
+    /// speak there now.
+    pub async fn hush(&self) {
+        let (reply, done) = oneshot::channel();
+        self.say(Said::Hush(reply));
+        // Without a task there is nothing left to say.
+        let _ = done.await;
     }
 
     /// Says what is left to say, and ends.

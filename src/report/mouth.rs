@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::Notebook;
 use super::ask::{self, Answer};
@@ -17,6 +17,7 @@ use super::ci::{Alarm, Forge, Groups};
 use super::human::Human;
 use super::json;
 use super::plain::Plain;
+use super::screen::{Drawing, Screen};
 use super::stream::Stream;
 use crate::model::event::Event;
 use crate::model::name::VmName;
@@ -41,6 +42,10 @@ pub(super) enum Said {
     Alarm(Alarm),
     /// A page of Markdown.
     Markdown(String),
+    /// A text that stands in the place of the one before.
+    Draw(Drawing),
+    /// Somebody else speaks from here on.
+    Hush(oneshot::Sender<()>),
     /// Nothing more comes.
     End,
 }
@@ -74,10 +79,20 @@ pub(super) struct Mouth {
     pub seconds: fn() -> u64,
     /// Where pages of Markdown go.
     pub notebook: Option<Notebook>,
+    /// Becomes true when nobody reads stdout any more.
+    pub closed: watch::Sender<bool>,
+    pub screen: Screen,
     /// How often to say that it goes on.
     pub pulse: Option<Duration>,
     /// Whether something was said since the last pulse.
     pub spoke: bool,
+}
+
+impl Drop for Mouth {
+    /// However we end, the terminal is as it was.
+    fn drop(&mut self) {
+        self.screen.leave(&mut self.stdout);
+    }
 }
 
 /// The stages' events, shared by the task that speaks of them and the handle, which
@@ -231,6 +246,14 @@ impl Mouth {
             Said::Result(text) => {
                 self.close(true);
                 self.stdout.line(&text);
+                self.see_who_reads();
+            }
+            Said::Draw(drawing) => {
+                if let Voice::Human(human) = &mut self.voice {
+                    human.close(true, &mut self.stderr);
+                }
+                self.screen.draw(&drawing, &mut self.stdout);
+                self.see_who_reads();
             }
             Said::Progress(text) => {
                 self.close(true);
@@ -248,7 +271,18 @@ impl Mouth {
             }
             Said::Alarm(alarm) => self.alarm(&alarm),
             Said::Markdown(page) => self.note(&page),
+            Said::Hush(done) => {
+                self.close(true);
+                // Who asked may have gone.
+                let _ = done.send(());
+            }
             Said::Ask(..) | Said::End => {}
+        }
+    }
+
+    fn see_who_reads(&self) {
+        if !self.stdout.is_open() {
+            self.closed.send_replace(true);
         }
     }
 
@@ -275,6 +309,7 @@ impl Mouth {
 
     /// Takes what moves off the terminal, and leaves a line empty before what follows.
     fn close(&mut self, well: bool) {
+        self.screen.leave(&mut self.stdout);
         self.end_group();
         if let Voice::Human(human) = &mut self.voice {
             human.close(well, &mut self.stderr);
@@ -286,108 +321,5 @@ impl Mouth {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::event::Events;
-    use std::io::Write;
-
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn mouth(voice: Voice, kept: &Kept) -> Mouth {
-        let stream = || Stream::new(kept.clone());
-        let time = || "12:34:56".to_owned();
-        Mouth {
-            stdout: stream(),
-            stderr: stream(),
-            voice,
-            can_ask: false,
-            time,
-            held: None,
-            forge: None,
-            groups: Groups::default(),
-            seconds: || 7,
-            notebook: None,
-            pulse: None,
-            spoke: false,
-        }
-    }
-
-    fn warning(message: &str) -> Event {
-        Event::Warning { message: message.to_owned() }
-    }
-
-    #[tokio::test]
-    async fn everything_is_said_in_the_order_in_which_it_was_handed_in() {
-        let kept = Kept::default();
-        let (events, receiver) = Events::channel();
-        let (said, queue) = tokio::sync::mpsc::unbounded_channel();
-        let ears = Ears::new(receiver);
-        for number in 0..100 {
-            events.send(warning(&format!("{number}")));
-            ears.say(Said::Result(format!("result {number}")), &said);
-        }
-        events.send(warning("last"));
-        ears.say(Said::End, &said);
-        mouth(Voice::Plain(Plain::new(0)), &kept).run(queue, ears).await;
-        let pairs = (0..100).map(|n| format!("12:34:56 warning: {n}\nresult {n}\n"));
-        let expected = pairs.collect::<String>() + "12:34:56 warning: last\n";
-        assert_eq!(String::from_utf8(kept.0.lock().unwrap().clone()).unwrap(), expected);
-    }
-
-    #[tokio::test]
-    async fn it_says_that_it_goes_on() {
-        let kept = Kept::default();
-        let (events, receiver) = Events::channel();
-        let (said, queue) = tokio::sync::mpsc::unbounded_channel();
-        let mouth =
-            Mouth { pulse: Some(Duration::from_millis(1)), ..mouth(Voice::Plain(Plain::new(0)), &kept) };
-        let task = tokio::spawn(mouth.run(queue, Ears::new(receiver)));
-        events.send(Event::Phase { name: "look", total: None });
-        let text = || String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
-        while text().lines().count() < 3 {
-            tokio::task::yield_now().await;
-        }
-        drop((said, events));
-        task.await.unwrap();
-        let still = "12:34:56 still at work\n";
-        let wanted = format!("12:34:56 looking at the hypervisor\n{still}{still}");
-        assert!(text().starts_with(&wanted), "{}", text());
-    }
-
-    #[tokio::test]
-    async fn it_ends_when_the_handle_is_gone_and_says_what_was_left() {
-        let kept = Kept::default();
-        let (events, receiver) = Events::channel();
-        let (said, queue) = tokio::sync::mpsc::unbounded_channel();
-        events.send(Event::Phase { name: "look", total: None });
-        events.send(warning("left"));
-        drop(said);
-        mouth(Voice::Quiet(Plain::new(0)), &kept).run(queue, Ears::new(receiver)).await;
-        assert_eq!(kept.0.lock().unwrap().as_slice(), b"warning: left\n");
-    }
-
-    #[tokio::test]
-    async fn without_a_terminal_nobody_is_asked() {
-        let kept = Kept::default();
-        let (_events, receiver) = Events::channel();
-        let (said, queue) = tokio::sync::mpsc::unbounded_channel();
-        let ears = Ears::new(receiver);
-        let (reply, answer) = oneshot::channel();
-        ears.say(Said::Ask("Go on?".to_owned(), reply), &said);
-        ears.say(Said::End, &said);
-        mouth(Voice::Json, &kept).run(queue, ears).await;
-        assert_eq!(answer.await.unwrap(), Answer::Unanswered);
-        assert!(kept.0.lock().unwrap().is_empty());
-    }
-}
+#[path = "mouth_tests.rs"]
+mod tests;

@@ -63,6 +63,20 @@ impl Page {
         format!("{style}{text}{style:#}")
     }
 
+    /// The text in one of six colours, if there are colours: things that have the same
+    /// number look alike, and mean nothing by it.
+    pub fn tint(self, number: usize, text: &str) -> String {
+        use AnsiColor::{Blue, Cyan, Green, Magenta, Red, Yellow};
+        let all = [Cyan, Yellow, Green, Magenta, Blue, Red];
+        match all.get(number % all.len()) {
+            Some(colour) if self.colour => {
+                let style = Style::new().fg_color(Some((*colour).into()));
+                format!("{style}{text}{style:#}")
+            }
+            _ => text.to_owned(),
+        }
+    }
+
     /// The text in the colour of its tone, line by line: a colour that goes on over
     /// the end of a line would also paint the indent of the next.
     pub fn paint_lines(self, tone: Tone, text: &str) -> String {

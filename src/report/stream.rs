@@ -23,6 +23,11 @@ impl Stream {
         self
     }
 
+    /// Whether somebody still reads, as far as is known.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// One text and the end of its line.
     pub fn line(&mut self, text: &str) {
         self.write(&format!("{text}\n"));

@@ -66,6 +66,15 @@ impl Terminal {
         self.stderr && !self.dumb && !self.ci
     }
 
+    /// Columns and lines of what the result can be drawn on in place.
+    pub fn screen(self) -> Option<(usize, usize)> {
+        if !self.stdout || self.dumb || self.ci {
+            return None;
+        }
+        let (lines, columns) = console::Term::stdout().size_checked()?;
+        Some((usize::from(columns), usize::from(lines)))
+    }
+
     /// Whether somebody can be asked: they must see the question, too. A pipeline may have
     /// a terminal, and nobody at it.
     pub fn can_ask(self) -> bool {

@@ -6,6 +6,7 @@ pub mod copy;
 pub mod evaluate;
 pub mod examine;
 pub mod hook;
+pub mod journal;
 pub mod judge;
 pub mod ledger;
 pub mod observe;

@@ -52,7 +52,10 @@ pub async fn look(host: &Host, moves: &mut [&mut Move], guests: Guests) -> Resul
 }
 
 /// Fills in the program that reaches guests over vsock, where that is the way in.
-async fn find_vsock(host: &Host, moves: &mut [&mut Move]) -> Result<()> {
+///
+/// # Errors
+/// Exit 2 for a check that cannot run without it; exit 11 when the hypervisor cannot be asked.
+pub async fn find_vsock(host: &Host, moves: &mut [&mut Move]) -> Result<()> {
     if moves.iter().all(|movement| movement.vsock.is_none()) {
         return Ok(());
     }

@@ -4,6 +4,7 @@ pub mod elevate;
 pub mod events;
 pub mod exam;
 pub mod git;
+pub mod journal;
 pub mod login;
 pub mod microvm;
 pub mod nix;

@@ -96,5 +96,5 @@ macro_rules! targets {
 
 targets! {
     reply observation internal_json nix_errors inventory closures ledger generations settings_file
-    output names metadata events terms status
+    output names metadata events terms status journal
 }

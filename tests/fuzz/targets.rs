@@ -17,6 +17,7 @@ use deployvm::model::terms::Terms;
 use deployvm::plan::state::{Desired, status as status_of};
 use deployvm::plan::{checks, diff, flake_file, generations as numbered, version};
 use deployvm::report::page::harmless;
+use deployvm::tool::journal::{Query, complaint};
 use deployvm::tool::nix::{
     build, closure, copy, data, errors, eval, internal_json as log, metadata as locked,
 };
@@ -362,4 +363,19 @@ pub fn terms(bytes: &[u8]) -> u64 {
         }
     }
     fingerprint((settings.is_ok(), terms.settings == VmSettings::default(), rough(terms.taps.len())))
+}
+
+pub fn journal(bytes: &[u8]) -> u64 {
+    let text = text(bytes);
+    let vms = ["vm1", "vm2"].map(|vm| vm.parse::<VmName>().unwrap());
+    let query = Query::all_of(&vms);
+    let mut kinds = Vec::new();
+    for entry in text.lines().filter_map(|line| query.entry(line)) {
+        assert!(vms.contains(&entry.vm) && entry.unit.contains(entry.vm.as_str()));
+        assert!(entry.speaker.as_deref().is_none_or(is_plain));
+        shown(&harmless(&entry.message));
+        kinds.push((entry.speaker, rough(entry.message.len()), clock::rfc3339_micros(entry.micros).len()));
+    }
+    kinds.truncate(6);
+    fingerprint((kinds, complaint(&text).is_some()))
 }

@@ -71,6 +71,11 @@ impl Running {
         self.read("stdout")
     }
 
+    /// All that it has said so far.
+    pub fn said(&self) -> String {
+        self.read("stdout") + &self.read("stderr")
+    }
+
     fn read(&self, name: &str) -> String {
         let path: PathBuf = self.directory.path().join(name);
         String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()

@@ -1,0 +1,107 @@
+//! The one task that speaks, tested by what it writes.
+
+use super::*;
+use crate::model::event::Events;
+use std::io::Write;
+
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn mouth(voice: Voice, kept: &Kept) -> Mouth {
+    let stream = || Stream::new(kept.clone());
+    let time = || "12:34:56".to_owned();
+    Mouth {
+        stdout: stream(),
+        stderr: stream(),
+        voice,
+        can_ask: false,
+        time,
+        held: None,
+        forge: None,
+        groups: Groups::default(),
+        seconds: || 7,
+        notebook: None,
+        closed: watch::channel(false).0,
+        screen: Screen::default(),
+        pulse: None,
+        spoke: false,
+    }
+}
+
+fn warning(message: &str) -> Event {
+    Event::Warning { message: message.to_owned() }
+}
+
+#[tokio::test]
+async fn everything_is_said_in_the_order_in_which_it_was_handed_in() {
+    let kept = Kept::default();
+    let (events, receiver) = Events::channel();
+    let (said, queue) = tokio::sync::mpsc::unbounded_channel();
+    let ears = Ears::new(receiver);
+    for number in 0..100 {
+        events.send(warning(&format!("{number}")));
+        ears.say(Said::Result(format!("result {number}")), &said);
+    }
+    events.send(warning("last"));
+    ears.say(Said::End, &said);
+    mouth(Voice::Plain(Plain::new(0)), &kept).run(queue, ears).await;
+    let pairs = (0..100).map(|n| format!("12:34:56 warning: {n}\nresult {n}\n"));
+    let expected = pairs.collect::<String>() + "12:34:56 warning: last\n";
+    assert_eq!(String::from_utf8(kept.0.lock().unwrap().clone()).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn it_says_that_it_goes_on() {
+    let kept = Kept::default();
+    let (events, receiver) = Events::channel();
+    let (said, queue) = tokio::sync::mpsc::unbounded_channel();
+    let mut mouth = mouth(Voice::Plain(Plain::new(0)), &kept);
+    mouth.pulse = Some(Duration::from_millis(1));
+    let task = tokio::spawn(mouth.run(queue, Ears::new(receiver)));
+    events.send(Event::Phase { name: "look", total: None });
+    let text = || String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    while text().lines().count() < 3 {
+        tokio::task::yield_now().await;
+    }
+    drop((said, events));
+    task.await.unwrap();
+    let still = "12:34:56 still at work\n";
+    let wanted = format!("12:34:56 looking at the hypervisor\n{still}{still}");
+    assert!(text().starts_with(&wanted), "{}", text());
+}
+
+#[tokio::test]
+async fn it_ends_when_the_handle_is_gone_and_says_what_was_left() {
+    let kept = Kept::default();
+    let (events, receiver) = Events::channel();
+    let (said, queue) = tokio::sync::mpsc::unbounded_channel();
+    events.send(Event::Phase { name: "look", total: None });
+    events.send(warning("left"));
+    drop(said);
+    mouth(Voice::Quiet(Plain::new(0)), &kept).run(queue, Ears::new(receiver)).await;
+    assert_eq!(kept.0.lock().unwrap().as_slice(), b"warning: left\n");
+}
+
+#[tokio::test]
+async fn without_a_terminal_nobody_is_asked() {
+    let kept = Kept::default();
+    let (_events, receiver) = Events::channel();
+    let (said, queue) = tokio::sync::mpsc::unbounded_channel();
+    let ears = Ears::new(receiver);
+    let (reply, answer) = oneshot::channel();
+    ears.say(Said::Ask("Go on?".to_owned(), reply), &said);
+    ears.say(Said::End, &said);
+    mouth(Voice::Json, &kept).run(queue, ears).await;
+    assert_eq!(answer.await.unwrap(), Answer::Unanswered);
+    assert!(kept.0.lock().unwrap().is_empty());
+}

@@ -153,6 +153,11 @@ fn severities_follow_what_happens_next() {
         plant(&mut world);
         world.judge()[0].severity
     };
+    assert_eq!(severity(|w| (w.vm1().unit.restarts, w.vm1().unit.age) = (7, Some(4))), Severity::Warning);
+    assert_eq!(
+        severity(|w| (w.vm1().unit.restarts, w.vm1().unit.sub) = (2, "auto-restart".into())),
+        Severity::Error
+    );
     assert_eq!(severity(|w| w.exam.clock_ahead = Some(15)), Severity::Warning);
     assert_eq!(severity(|w| w.exam.clock_ahead = Some(400)), Severity::Error);
     assert_eq!(severity(|w| w.exam.disks[0].free = 7 << 30), Severity::Warning);
@@ -207,6 +212,12 @@ fn what_is_no_trap_is_not_told() {
         |w| w.exam.disks.iter_mut().for_each(|disk| (disk.inodes, disk.inodes_free) = (0, 0)),
         |w| (w.login.root, w.login.socket, w.who) = (false, true, Some(login(Takes::Everything))),
         |w| w.vm1().flake = Some("github:me/infra".into()),
+        // One fall, or a reboot inside, is no loop.
+        |w| {
+            let unit = &mut w.vm1().unit;
+            (unit.sub, unit.main_pid, unit.age) = ("auto-restart".into(), None, None);
+        },
+        |w| (w.vm1().unit.restarts, w.vm1().unit.age) = (2, Some(4)),
     ];
     for (at, plant) in quiet.iter().enumerate() {
         let mut world = healthy();

@@ -2,12 +2,15 @@
 
 use super::typed::word;
 use super::{Findings, Hypervisor, One};
-use crate::model::finding::{Mend, Place, Trap};
+use crate::model::finding::{Mend, Place, Severity, Trap};
 use crate::model::observed::Mode;
 
 const STATE: &str = "/var/lib/microvms";
-/// A unit that was restarted so often, and within so many seconds, falls again and again.
-const LOOP: (u32, u64) = (3, 120);
+/// Restarts from which on one more is no accident, while it lies down and while it is up.
+const LYING: u32 = 2;
+const STANDING: u32 = 3;
+/// Seconds of life that do not speak against another fall.
+const YOUNG: u64 = 60;
 
 /// Directories that are not taken for a VM's.
 pub(super) fn names(there: &Hypervisor<'_>, list: &mut Findings<'_>) {
@@ -96,21 +99,20 @@ fn units(one: &One<'_>, list: &mut Findings<'_>) {
     }
     let Some(found) = one.found else { return };
     let unit = &found.unit;
-    let falls = unit.sub.starts_with("auto-restart");
-    let young = unit.restarts >= LOOP.0 && unit.age.is_some_and(|age| age < LOOP.1);
-    if falls || young {
-        let mend = match found.generation {
-            Some(_) => list.typed.deployvm(&format!("rollback {vm}")),
-            None => format!("see what it says: `{}`", journal(&format!("microvm@{vm}"))).into(),
-        };
-        list.error(
-            Trap::RestartLoop,
-            one.place(),
-            "it falls and is started again, over and over",
-            format!("microvm@{vm} is {} ({}), {} restarts", unit.active, unit.sub, unit.restarts),
-            mend,
-        );
-    }
+    let falls = unit.sub.starts_with("auto-restart") && unit.restarts >= LYING;
+    let young = unit.age.filter(|age| *age < YOUNG && unit.restarts >= STANDING);
+    let (severity, what) = match young {
+        _ if falls => (Severity::Error, "it falls and is started again, over and over".to_owned()),
+        // The count is of all its life: a guest may have rebooted now and then.
+        Some(age) => (Severity::Warning, format!("it has fallen often, and was started again {age} s ago")),
+        None => return,
+    };
+    let mend = match found.generation {
+        Some(_) => list.typed.deployvm(&format!("rollback {vm}")),
+        None => format!("see what it says: `{}`", journal(&format!("microvm@{vm}"))).into(),
+    };
+    let evidence = format!("microvm@{vm} is {} ({}), {} restarts", unit.active, unit.sub, unit.restarts);
+    list.add(severity, Trap::RestartLoop, one.place(), what, evidence, mend);
 }
 
 /// What the hypervisor's own configuration does to `current`.

@@ -85,6 +85,7 @@ fn help() {
       pin          Keep a generation from prune
       unpin        Let prune have a generation again
       prune        Drop old generations, never one that is current, booted or pinned
+      doctor       Look for every trap known to break a deployment, and say what mends it
       init         Start from a template: writes its files into the current directory
       hook         Plan before every git push, by a pre-push hook
       config       Show each setting and the layer that it came from

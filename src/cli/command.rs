@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 
 use super::args::Global;
 use super::{
-    check, completions, config, diff, generations, history, hook, init, logs, man, pin, plan, prune, push,
-    retire, rollback, ssh, status, unit,
+    check, completions, config, diff, doctor, generations, history, hook, init, logs, man, pin, plan, prune,
+    push, retire, rollback, ssh, status, unit,
 };
 
 /// Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the
@@ -48,6 +48,7 @@ pub enum Command {
     Pin(pin::Pin),
     Unpin(pin::Unpin),
     Prune(prune::Args),
+    Doctor(doctor::Args),
     Init(init::Args),
     Hook(hook::Args),
     Config(config::Args),

@@ -9,6 +9,7 @@ pub mod completions;
 pub mod config;
 pub mod crash;
 pub mod diff;
+pub mod doctor;
 pub mod generations;
 pub mod history;
 pub mod hook;
@@ -68,6 +69,7 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Pin(args) => pin::pin(&global, args).await,
         Command::Unpin(args) => pin::unpin(&global, args).await,
         Command::Prune(args) => prune::run(&global, args).await,
+        Command::Doctor(args) => doctor::run(&global, args).await,
         Command::Init(args) => init::run(&global, args).await,
         Command::Hook(args) => hook::run(&global, args).await,
         Command::Config(args) => config::run(&global, args).await,

@@ -27,3 +27,10 @@ pub fn new_id() -> Option<TransactionId> {
         .collect();
     format!("{time}-{:06x}", random & 0xff_ffff).parse().ok()
 }
+
+/// The socket of the user's SSH agent, if there is said to be one.
+pub fn agent() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "this is the door to who the user is")]
+    let socket = std::env::var("SSH_AUTH_SOCK").ok();
+    socket.filter(|path| !path.is_empty())
+}

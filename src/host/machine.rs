@@ -25,6 +25,11 @@ pub fn system() -> String {
     format!("{arch}-{os}")
 }
 
+/// Whether there is a network device of this name; no where nobody can tell.
+pub fn has_device(name: &str) -> bool {
+    std::path::Path::new("/sys/class/net").join(name).exists()
+}
+
 /// The directory that we were started in.
 ///
 /// # Errors

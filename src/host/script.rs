@@ -68,6 +68,8 @@ macro_rules! scripts {
 scripts! {
     /// All remote state in one look.
     OBSERVE = "observe";
+    /// Facts that only `doctor` asks for.
+    DOCTOR = "doctor";
     /// Lists closures that are there.
     CLOSURES = "closures";
     /// What is known of earlier generations.

@@ -8,6 +8,8 @@ pub mod argv;
 pub mod check;
 pub mod closure;
 pub mod event;
+pub mod exam;
+pub mod finding;
 pub mod generation;
 pub mod hook;
 pub mod inventory;

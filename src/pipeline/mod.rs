@@ -6,6 +6,7 @@ pub mod behind;
 pub mod check;
 pub mod deploy;
 pub mod differ;
+pub mod doctor;
 pub mod footprint;
 pub mod glance;
 pub mod hook;

@@ -9,6 +9,7 @@ pub mod checks;
 pub mod conflicts;
 pub mod decide;
 pub mod diff;
+pub mod doctor;
 pub mod flake_file;
 pub mod generations;
 pub mod interrupted;

@@ -7,6 +7,7 @@ use super::page::harmless;
 use super::wire::{WireCheck, WireDiff, WireFailure, WireOutcome, WirePlan};
 use crate::error::{Failure, clean_line};
 use crate::model::event::Event;
+use crate::model::finding::Finding;
 use crate::model::generation::Generation;
 use crate::model::ledger::Entry;
 use crate::model::name::VmName;
@@ -145,6 +146,15 @@ pub fn history(entries: &[Entry]) -> String {
     let owned: Vec<(Entry, Vec<String>)> = entries.iter().map(wire).collect();
     let entries = owned.iter().map(|(entry, console)| WireEntry { entry, console: console.clone() });
     line(Body { entries: entries.collect() })
+}
+
+/// The one object of `doctor`.
+pub fn findings(findings: &[Finding]) -> String {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        findings: &'a [Finding],
+    }
+    line(Body { findings })
 }
 
 /// The one object of `diff`.

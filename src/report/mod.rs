@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::error::Failure;
 use crate::model::closure::ClosureDiff;
 use crate::model::event::Event;
+use crate::model::finding::Finding;
 use crate::model::generation::Generation;
 use crate::model::ledger::Entry;
 use crate::model::log::LogLine;
@@ -41,6 +42,7 @@ mod wording;
 
 pub mod ci;
 pub mod difference;
+pub mod doctor;
 pub mod failure;
 pub mod generations;
 pub mod history;
@@ -305,6 +307,11 @@ impl Reporter {
             // The task has ended, and we with it.
             std::future::pending::<()>().await;
         }
+    }
+
+    /// What `doctor` found; `looked` says where it has looked.
+    pub fn findings(&self, findings: &[Finding], looked: &str) {
+        self.result(|page| doctor::text(findings, looked, page), || json::findings(findings));
     }
 
     /// Closure diffs.

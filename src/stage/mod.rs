@@ -4,6 +4,7 @@
 pub mod build;
 pub mod copy;
 pub mod evaluate;
+pub mod examine;
 pub mod hook;
 pub mod journal;
 pub mod judge;

@@ -11,7 +11,7 @@ use crate::host::{Host, script};
 use crate::model::closure::Closure;
 use crate::model::login::Elevate;
 use crate::model::name::VmName;
-use crate::model::observed::Observed;
+use crate::model::observed::{HostFacts, Observed};
 use crate::model::store_path::StorePath;
 use crate::tool::microvm::STATE_DIR;
 use crate::tool::nix::closure::parse_listing;
@@ -32,6 +32,16 @@ pub async fn observe(
     elevate: Option<Elevate>,
     wanted: &[(VmName, StorePath)],
 ) -> Result<Observed> {
+    let observed = look(host, elevate, wanted).await?;
+    demand(&observed.host)?;
+    Ok(observed)
+}
+
+/// The same, whatever the hypervisor lacks.
+///
+/// # Errors
+/// Exit 11 when the hypervisor cannot be asked or does not let us be root.
+pub async fn look(host: &Host, elevate: Option<Elevate>, wanted: &[(VmName, StorePath)]) -> Result<Observed> {
     let mut args = vec![STATE_DIR.to_owned(), LEDGER_BYTES.to_string()];
     for (vm, runner) in wanted {
         args.extend([vm.to_string(), runner.to_string()]);
@@ -40,8 +50,11 @@ pub async fn observe(
     if let Some(login) = login::parse(&reply.fields) {
         reply = rise::rise(host, login, elevate, &args).await?;
     }
-    let observed = observation::parse(&reply.fields);
-    let facts = &observed.host;
+    Ok(observation::parse(&reply.fields))
+}
+
+/// What every deployment needs there.
+fn demand(facts: &HostFacts) -> Result<()> {
     if facts.nix.is_none() {
         return Err(Failure::new(Aftermath::Unreachable, format!("there is no Nix on {}", facts.name)).help(
             "looked in /run/current-system/sw/bin, /nix/var/nix/profiles/default/bin and the usual places; \
@@ -63,7 +76,7 @@ pub async fn observe(
         return Err(Failure::new(Aftermath::Unreachable, format!("{} lacks {missing}", facts.name))
             .help("every NixOS host has these; on another system install them"));
     }
-    Ok(observed)
+    Ok(())
 }
 
 /// The closures of store paths on the hypervisor; a path that is not there is left out.

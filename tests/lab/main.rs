@@ -17,6 +17,7 @@ mod choices;
 mod ci;
 mod connection;
 mod deploy_user;
+mod doctor;
 mod failing;
 mod faults;
 mod first;

@@ -34,11 +34,14 @@ fn shape(arg: &Arg) -> String {
     let many = arg.get_num_args().is_some_and(|range| range.max_values() > 2);
     if arg.is_positional() {
         let name = format!("{values}{}", if many { "…" } else { "" });
+        let name = if arg.is_last_set() { format!("-- {name}") } else { name };
         return if arg.is_required_set() { name } else { format!("[{name}]") };
     }
     let names = [arg.get_short().map(|c| format!("-{c}")), arg.get_long().map(|l| format!("--{l}"))];
     let names = names.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let takes = arg.get_action().takes_values();
+    let optional = arg.get_num_args().is_some_and(|range| range.min_values() == 0);
+    let values = if optional { format!("[{values}]") } else { values };
     if takes && !values.is_empty() { format!("{names} {values}") } else { names }
 }
 

@@ -294,11 +294,6 @@ impl Reporter {
         }
     }
 
-    /// What `doctor` found; `looked` says where it has looked.
-    pub fn findings(&self, findings: &[Finding], looked: &str) {
-        self.result(|page| doctor::text(findings, looked, page), || json::findings(findings));
-    }
-
     /// A line of a journal; without prefixes, as on a console.
     pub fn log(&self, line: &LogLine, prefixes: Option<&Prefixes>) {
         let text = |page| prefixes.map_or_else(|| logs::console(line), |all| all.text(line, page));
@@ -312,6 +307,11 @@ impl Reporter {
             // The task has ended, and we with it.
             std::future::pending::<()>().await;
         }
+    }
+
+    /// What `doctor` found; `looked` says where it has looked.
+    pub fn findings(&self, findings: &[Finding], looked: &str) {
+        self.result(|page| doctor::text(findings, looked, page), || json::findings(findings));
     }
 
     /// Closure diffs.

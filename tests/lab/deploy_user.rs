@@ -86,6 +86,8 @@ fn the_rule_that_is_missing_is_told_and_then_works() {
     deployvm(&lab, &["check", "vm2"]).expect(0);
     deployvm(&lab, &["restart", "vm2"]).expect(0);
     deployvm(&lab, &["history", "vm2"]).expect(0).says("rolled-back");
+    deployvm(&lab, &["logs", "vm2", "--grep", "vm2: ready"]).expect(0).says("vm2: ready");
+    lab.laptop(&["deployvm", "ssh", "-H", DEPLOY, "vm1", "--", "exit 7"]).expect(7);
 
     // The ledger is root's, and nobody else's.
     let owners = lab

@@ -237,6 +237,8 @@ console() {
     [ ! -e "$dir/console" ] || return 0
     invocation=$(kept trial_invocation)
     [ -n "$invocation" ] || return 0
+    # What it said last may be on its way still.
+    timeout 5 journalctl --sync 2>/dev/null
     if [ "$invocation" != "$(kept invocation)" ]; then
         journalctl -q -o cat -n 30 --no-pager "_SYSTEMD_INVOCATION_ID=$invocation"
     else

@@ -72,6 +72,8 @@ look() {
         # Nix 2.8 does not always hear the first one.
         case $ended in *" $pid "*) kill -s KILL "$pid" ;; *) kill "$pid" && ended="$ended$pid " ;; esac 2>/dev/null
         if [ "$push" = "$id" ]; then lost=yes; fi
+        # Nobody will come for its roots. Its own watcher may find it gone already.
+        case $push in *[!0-9a-z-]*) ;; *) find /nix/var/nix/gcroots/deployvm -maxdepth 1 -name "$push-pending-*" -delete ;; esac 2>/dev/null
     done <<END
 $(grep -l -a -z '^DEPLOYVM_PUSH=' /proc/[0-9]*/environ 2>/dev/null)
 END
@@ -114,11 +116,7 @@ while :; do
         if [ -n "$heard" ]; then tell; fi
         continue
     fi
-    if [ -n "$lost" ]; then
-        # Nobody will come for them.
-        find /nix/var/nix/gcroots/deployvm -maxdepth 1 -name "$id-pending-*" -delete 2>/dev/null
-        break
-    fi
+    if [ -n "$lost" ]; then break; fi
     # It may not have begun; and it is tried once more where Nix 2.8 stumbles.
     if [ -z "$heard" ] || [ "${gone:-0}" -ge 2 ]; then break; fi
     if [ -n "$gone" ]; then gone=$((gone + 1)); fi

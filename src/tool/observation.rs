@@ -162,9 +162,12 @@ fn found(values: &Values, unit: Unit, autostart: bool, invalid: &[&str]) -> Foun
     let mut generations: Vec<(u64, u64, StorePath)> =
         all(values, "generation").filter_map(generation).collect();
     generations.sort();
+    // A number is one generation's; of what says otherwise the oldest is believed.
+    generations.dedup_by_key(|g| g.0);
     let profile = get(values, "profile").strip_suffix("-link").and_then(|p| p.rsplit_once('-'));
     let mut pins: Vec<u64> = all(values, "pin").filter_map(|p| p.parse().ok()).collect();
     pins.sort_unstable();
+    pins.dedup();
     Found {
         flake: text(values, "flake").map(|f| f.trim().to_owned()),
         mode: match get(values, "mode") {

@@ -101,6 +101,16 @@ fn what_is_said_of_an_impossible_name_is_not_believed_of_its_neighbour() {
 }
 
 #[test]
+fn a_number_is_told_of_one_generation_only() {
+    let told = [format!("1 20 {OLD}"), format!("1 10 {NEW}"), format!("2 5 {OLD}")];
+    let values = told.iter().map(|line| ("generation", line.as_str())).chain([("pin", "2"), ("pin", "2")]);
+    let observed = parse(&fields(&[("vm", "vm1")].into_iter().chain(values).collect::<Vec<_>>()));
+    let vm1 = &observed.vms[&"vm1".parse().unwrap()];
+    assert_eq!(vm1.generations, [(1, NEW.parse().unwrap()), (2, OLD.parse().unwrap())]);
+    assert_eq!((&vm1.generation_times[..], &vm1.pins[..]), (&[10, 5][..], &[2][..]));
+}
+
+#[test]
 fn bombs_in_the_ledger_are_lines_without_sense() {
     let deep = format!(r#"{{"id":"a","vm":"vm1","x":{}}}"#, "[".repeat(500_000));
     let nested = format!(r#"{{"id":"a","vm":"vm1","x":{}{}}}"#, "[".repeat(200), "]".repeat(200));

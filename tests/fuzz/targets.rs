@@ -64,7 +64,7 @@ pub fn observation(bytes: &[u8]) -> u64 {
     let found = looked::parse(&fields(bytes));
     for (name, vm) in &found.vms {
         assert!(is_plain(name.as_str()));
-        assert!(vm.generations.is_sorted() && vm.pins.is_sorted());
+        assert!(vm.generations.is_sorted_by(|a, b| a.0 < b.0) && vm.pins.is_sorted_by(|a, b| a < b));
         assert_eq!(vm.generations.len(), vm.generation_times.len());
         for path in vm.running.iter().chain(vm.generations.iter().map(|(_, path)| path)) {
             assert!(path.as_str().parse::<StorePath>().is_ok());

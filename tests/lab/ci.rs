@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::harness::Lab;
-use crate::running::{Output, Running};
+use crate::running::{Output, Running, until};
 use crate::secrets::{kept, watched};
 
 /// The script of a job or a step, as its file has it.
@@ -59,7 +59,11 @@ impl Machine {
         command.envs(variables.iter().copied());
         let output = Running::start(command, false).wait(300);
         assert!(!output.said().contains(self.secret()), "the key was shown");
-        assert_eq!(self.lab.on_laptop("ssh-agent"), Vec::<String>::new(), "{output}");
+        // It sees that its input has ended, a moment after whoever held that.
+        until("the agent is gone", 20, || match self.lab.on_laptop("ssh-agent") {
+            left if left.is_empty() => Ok(()),
+            left => Err(format!("{left:?}\n{output}")),
+        });
         output
     }
 

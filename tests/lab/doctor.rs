@@ -108,9 +108,10 @@ const NO_STUB: &str = "rm -r /run/current-system/sw/bin";
 
 const FAULTS: &[(&str, &str, Mend)] = &[
     // The network.
+    // First, while networkd is at rest: whenever the bridge comes up it gives it its address.
+    ("bridge-address hypervisor", "ip address flush dev br-vm1", Typed),
     ("tap-down vm1", "ip link set vm-vm1 down", Typed),
     ("bridge-down hypervisor", "ip link set br-vm1 down", Typed),
-    ("bridge-address hypervisor", "ip address flush dev br-vm1", Typed),
     (
         "tap-unbridged vm1",
         // It would put the tap back.

@@ -113,7 +113,9 @@ impl Lab {
 
     /// A command on the laptop, in the flake's directory; `deployvm` is the one under test.
     pub fn command(&self, argv: &[&str]) -> Command {
-        let mut command = script("laptop");
+        // Where whoever tests ignores SIGHUP (nohup), deployvm would as well.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP").arg(self.source("laptop"));
         let program = if argv[0] == "deployvm" { env!("CARGO_BIN_EXE_deployvm") } else { argv[0] };
         command.arg(&self.name).arg(program).args(&argv[1..]).current_dir(self.flake());
         for (name, _) in std::env::vars_os() {

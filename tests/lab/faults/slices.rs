@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -20,15 +21,22 @@ pub struct Results {
 impl Results {
     pub fn read(path: PathBuf) -> Self {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
-        let pair = |line: &str| line.split_once(" | ").map(|(cell, rest)| (cell.to_owned(), rest.to_owned()));
-        Self { lines: text.lines().filter_map(pair).collect(), path }
+        Self { lines: parse(&text), path }
     }
 
     fn good(&self, cell: &Cell) -> Option<&str> {
         self.lines.get(&cell.name()).map(String::as_str).filter(|line| !line.starts_with("FAILED"))
     }
 
+    /// Writes a result down, beside those that others have written meanwhile.
     fn put(&mut self, cell: &Cell, said: String) {
+        let open =
+            std::fs::File::options().read(true).write(true).create(true).truncate(false).open(&self.path);
+        let mut file = open.unwrap();
+        file.lock().unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        self.lines = parse(&text);
         self.lines.insert(cell.name(), said);
         let mut text = String::new();
         for cell in Cell::all() {
@@ -36,7 +44,9 @@ impl Results {
                 let _ = writeln!(text, "{} | {said}", cell.name());
             }
         }
-        std::fs::write(&self.path, text).unwrap();
+        file.set_len(0).unwrap();
+        file.rewind().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
     }
 
     /// One table for each verb: where vm1 and vm2 ended; then why some cells are not run.
@@ -99,6 +109,11 @@ impl Results {
             self.table()
         )
     }
+}
+
+fn parse(text: &str) -> BTreeMap<String, String> {
+    let pair = |line: &str| line.split_once(" | ").map(|(cell, rest)| (cell.to_owned(), rest.to_owned()));
+    text.lines().filter_map(pair).collect()
 }
 
 /// Marks for cells that are not run.
@@ -216,6 +231,8 @@ fn matrix() {
         }
     }
     drop(bench);
+    // With what others have written meanwhile.
+    results = self::results();
     std::fs::write(document(), results.document()).unwrap();
     eprintln!("{}", results.table());
     let left = Cell::all().into_iter().filter(|c| matches!(c.fate(), Fate::Ends(..)));

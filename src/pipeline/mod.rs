@@ -25,6 +25,7 @@ pub mod queue;
 pub mod reconnect;
 pub mod rollback;
 pub mod runners;
+pub mod said;
 pub mod ssh;
 pub mod status;
 pub mod verdict;

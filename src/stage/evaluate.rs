@@ -150,6 +150,20 @@ pub async fn names(request: &EvalRequest) -> Result<Vec<String>> {
     Flake { reference: &request.flake, pass: &pass }.names().await
 }
 
+/// The flake's `deployvm` output, if it has one, and nothing else of it.
+///
+/// # Errors
+/// 2 when it is no data or wrong, 10 when it cannot be evaluated.
+pub async fn output(request: &EvalRequest) -> Result<Option<DeployvmOutput>> {
+    nix_version().await?;
+    let pass = PassThrough {
+        overrides: request.overrides.clone(),
+        options: request.options.clone(),
+        ..PassThrough::default()
+    };
+    Flake { reference: &request.flake, pass: &pass }.output().await
+}
+
 /// A flake with what the user hands through to Nix.
 struct Flake<'a> {
     reference: &'a str,

@@ -263,7 +263,8 @@ fn settled_kind(settled: deployvm::error::Result<deployvm::cli::settings::Settle
             ));
         }
     };
-    describe::table(&settled)
+    describe::layers(&settled)
+        .table()
         .lines()
         .for_each(|line| assert!(!line.chars().any(char::is_control), "{line:?}"));
     let mut kinds = Vec::new();

@@ -247,6 +247,9 @@ fn harm(lab: &Lab, step: &str, how: &str) {
     lab.hv(&match how {
         "process" => format!("kill -s KILL $(systemctl show -p MainPID --value {unit})"),
         "unit" => format!("systemctl kill -s KILL {unit}"),
+        "torn" => format!(
+            "cd /var/lib/deployvm/transactions/{id}/result; printf '{{}}' >check-98; : >check-99; systemctl kill -s KILL {unit}"
+        ),
         _ => format!("systemctl stop {unit}"),
     })
     .expect(0);
@@ -271,6 +274,14 @@ fn a_transaction_whose_whole_unit_is_killed_is_undone() {
     for step in ["stopping", "flipped", "started", "proven"] {
         harm(&lab, step, "unit");
     }
+}
+
+/// What a check said is a file for a moment before it has its text.
+#[test]
+fn the_ledger_can_be_read_when_a_check_was_about_to_be_noted() {
+    let lab = Lab::deployed(&[]);
+    harm(&lab, "started", "torn");
+    assert_eq!(lab.last_entry("vm2")["checks"], serde_json::json!([{}]));
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub mod process;
 pub mod reply;
 pub mod script;
 pub mod ssh;
+pub mod store;
 pub mod terminal;
 
 use std::sync::{Arc, OnceLock};

@@ -72,6 +72,12 @@ scripts! {
     DOCTOR = "doctor";
     /// Lists closures that are there.
     CLOSURES = "closures";
+    /// By which derivations store paths were made.
+    DERIVERS = "derivers";
+    /// The texts of derivations.
+    DERIVATIONS = "derivations";
+    /// Small files in store paths.
+    TEXTS = "texts";
     /// What is known of earlier generations.
     RECALL = "recall";
     /// The sizes of closures.

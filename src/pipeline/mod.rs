@@ -29,6 +29,7 @@ pub mod said;
 pub mod ssh;
 pub mod status;
 pub mod verdict;
+pub mod why;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

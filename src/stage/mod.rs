@@ -3,6 +3,7 @@
 
 pub mod build;
 pub mod copy;
+pub mod derive;
 pub mod evaluate;
 pub mod examine;
 pub mod hook;

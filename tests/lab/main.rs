@@ -40,3 +40,4 @@ mod running;
 mod secrets;
 mod verbs;
 mod watch;
+mod why;

@@ -221,6 +221,16 @@ impl Host {
         }
     }
 
+    /// A program there, of plain words, with our terminal and as root; `None` where root
+    /// runs nothing but scripts.
+    pub fn attended(&self, program: &str) -> Option<Argv> {
+        let command = format!("{}{program}", self.spelled().strip_suffix(script::COMMAND)?);
+        Some(match self.ssh() {
+            None => self.line(&command),
+            Some(ssh) => ssh.attended(&command),
+        })
+    }
+
     fn spelled(&self) -> &str {
         self.risen.get().map_or(script::COMMAND, |risen| &risen.command)
     }

@@ -24,6 +24,7 @@ pub mod push;
 pub mod queue;
 pub mod reconnect;
 pub mod rollback;
+pub mod run;
 pub mod runners;
 pub mod said;
 pub mod ssh;

@@ -36,6 +36,7 @@ mod reboot;
 mod receiver;
 mod refused;
 mod retention;
+mod run;
 mod running;
 mod secrets;
 mod verbs;

@@ -78,6 +78,8 @@ fn help() {
       ssh          Log in to a VM, or run a command there, over the network, through the hypervisor or
                    by vsock
       console      Show the console of a VM since it was started
+      run          Run a VM in the foreground, with this terminal as its console, and put its unit back
+                   afterwards
       start        Start VMs through systemd and verify that they run
       stop         Stop VMs through systemd and verify that they are down
       restart      Restart VMs through systemd and verify that they run

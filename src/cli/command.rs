@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use super::args::Global;
 use super::{
     check, completions, config, diff, doctor, generations, history, hook, init, logs, man, pin, plan, prune,
-    push, retire, rollback, ssh, status, unit,
+    push, retire, rollback, run, ssh, status, unit,
 };
 
 /// Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the
@@ -41,6 +41,7 @@ pub enum Command {
     Logs(logs::Args),
     Ssh(ssh::Args),
     Console(logs::Console),
+    Run(run::Args),
     Start(unit::Start),
     Stop(unit::Stop),
     Restart(unit::Restart),

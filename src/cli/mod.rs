@@ -23,6 +23,7 @@ pub mod push;
 pub mod queue;
 pub mod retire;
 pub mod rollback;
+pub mod run;
 pub mod session;
 pub mod settings;
 pub mod signals;
@@ -62,6 +63,7 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Logs(args) => logs::run(&global, args).await,
         Command::Ssh(args) => ssh::run(&global, args).await,
         Command::Console(args) => logs::console(&global, args).await,
+        Command::Run(args) => run::run(&global, args).await,
         Command::Start(args) => unit::start(&global, args).await,
         Command::Stop(args) => unit::stop(&global, args).await,
         Command::Restart(args) => unit::restart(&global, args).await,

@@ -72,6 +72,12 @@ scripts! {
     DOCTOR = "doctor";
     /// Lists closures that are there.
     CLOSURES = "closures";
+    /// By which derivations store paths were made.
+    DERIVERS = "derivers";
+    /// The texts of derivations.
+    DERIVATIONS = "derivations";
+    /// Small files in store paths.
+    TEXTS = "texts";
     /// What is known of earlier generations.
     RECALL = "recall";
     /// The sizes of closures.
@@ -100,6 +106,8 @@ scripts! {
     LOCKS = "locks";
     /// Hands in a verdict.
     DECIDE = "decide";
+    /// Says that the laptop lives.
+    BEAT = "beat";
     /// Ends what a reboot left open.
     CLOSE = "close";
     /// Holds paths that will be copied.
@@ -127,6 +135,16 @@ pub const TRANSACTION_FILES: &[(&str, &str)] = &[
 /// The same for what undoes nothing: start, stop, restart, retire.
 pub const POWER_FILES: &[(&str, &str)] = &[
     ("transaction.sh", include_str!("scripts/power.sh")),
+    ("library.sh", include_str!("scripts/library.sh")),
+    ("switch.sh", include_str!("scripts/switch.sh")),
+    ("record.sh", include_str!("scripts/record.sh")),
+    ("probe.sh", include_str!("scripts/probe.sh")),
+];
+
+/// The same for a VM on somebody's terminal.
+pub const RUN_FILES: &[(&str, &str)] = &[
+    ("transaction.sh", include_str!("scripts/foreground.sh")),
+    ("attach.sh", include_str!("scripts/attach.sh")),
     ("library.sh", include_str!("scripts/library.sh")),
     ("switch.sh", include_str!("scripts/switch.sh")),
     ("record.sh", include_str!("scripts/record.sh")),

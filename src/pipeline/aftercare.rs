@@ -17,6 +17,7 @@ pub async fn complete(host: &Host, outcome: &mut Outcome) {
                 format!("it is locked by {}", holder.as_deref().unwrap_or("somebody who is gone by now"))
             }
             Some("plan-outdated") => "somebody has staged another system since the plan was made".to_owned(),
+            Some("no-terminal") => "it was offered no terminal: see that root can run sh there".to_owned(),
             Some("unfinished-before") => {
                 "an earlier switch of it has not ended: any command of deployvm ends it first".to_owned()
             }

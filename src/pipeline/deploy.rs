@@ -239,7 +239,7 @@ fn patience(trial: &OnTrial) -> Duration {
     Duration::from_secs(u64::from(2 * deadlines.boot + 2 * checks + deadlines.verdict) + 60)
 }
 
-fn outcome_of(trial: &OnTrial, ended: Ended, laptop: Vec<CheckResult>) -> Outcome {
+pub(super) fn outcome_of(trial: &OnTrial, ended: Ended, laptop: Vec<CheckResult>) -> Outcome {
     let recorded = ended.recorded;
     let result = match recorded.result.as_str() {
         "deployed" => Word::Deployed,

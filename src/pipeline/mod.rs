@@ -24,11 +24,13 @@ pub mod push;
 pub mod queue;
 pub mod reconnect;
 pub mod rollback;
+pub mod run;
 pub mod runners;
 pub mod said;
 pub mod ssh;
 pub mod status;
 pub mod verdict;
+pub mod why;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

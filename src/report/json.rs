@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use super::Difference;
 use super::page::harmless;
+use super::texts::WireTexts;
+use super::why::WireWhy;
 use super::wire::{WireCheck, WireDiff, WireFailure, WireOutcome, WirePlan};
 use crate::error::{Failure, clean_line};
 use crate::model::event::Event;
@@ -165,6 +167,8 @@ pub fn differences(differences: &[Difference]) -> String {
         from: Option<&'a str>,
         to: Option<&'a str>,
         diff: WireDiff<'a>,
+        why: Option<WireWhy<'a>>,
+        files: Option<WireTexts<'a>>,
     }
     #[derive(Serialize)]
     struct Body<'a> {
@@ -176,6 +180,8 @@ pub fn differences(differences: &[Difference]) -> String {
             from: each.from.as_ref().map(|path| path.as_str()),
             to: each.to.as_ref().map(|path| path.as_str()),
             diff: WireDiff::new(&each.diff, each.bytes_to_send),
+            why: each.why.as_ref().map(Into::into),
+            files: each.files.as_ref().map(Into::into),
         }
     }
     line(Body { vms: differences.iter().map(one).collect() })

@@ -3,8 +3,10 @@
 
 pub mod build;
 pub mod copy;
+pub mod derive;
 pub mod evaluate;
 pub mod examine;
+pub mod foreground;
 pub mod hook;
 pub mod journal;
 pub mod judge;

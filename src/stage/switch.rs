@@ -72,6 +72,7 @@ impl OnTrial {
         let mut file = |name: &str, content: String| input.extend([name.to_owned(), content]);
         let files = match facts.verb {
             "push" | "rollback" => script::TRANSACTION_FILES,
+            "run" => script::RUN_FILES,
             _ => script::POWER_FILES,
         };
         for (name, content) in files {

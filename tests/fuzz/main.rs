@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test has its own clock and environment")]
 
+mod graph;
 mod mutate;
 mod targets;
 
@@ -96,5 +97,5 @@ macro_rules! targets {
 
 targets! {
     reply observation internal_json nix_errors inventory closures ledger generations settings_file
-    output names metadata events terms status journal
+    output names metadata events terms status journal derivation
 }

@@ -23,14 +23,16 @@ use deployvm::tool::nix::{
 };
 use deployvm::tool::{events as lines, observation as looked, systemd};
 
+pub use crate::graph::derivation;
+
 use crate::fingerprint;
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Sizes by their order only, so that counting up is nothing new for ever.
-fn rough(count: usize) -> u32 {
+pub fn rough(count: usize) -> u32 {
     usize::BITS - count.leading_zeros()
 }
 

@@ -185,7 +185,7 @@ one_check() {
         probe "$1"
         if holds "$1"; then verdict_of "$1" true null; return 0; fi
         [ "$(now)" -lt "$until" ] || break
-        sleep $pause
+        sleep "$pause"
         case $pause in 0.1) pause=0.3 ;; 0.3) pause=1 ;; esac
     done
     excused "$1"

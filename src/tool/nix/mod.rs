@@ -6,6 +6,7 @@ pub mod build;
 pub mod closure;
 pub mod copy;
 pub mod data;
+pub mod derivation;
 pub mod errors;
 pub mod eval;
 pub mod internal_json;

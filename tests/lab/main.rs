@@ -38,5 +38,6 @@ mod refused;
 mod retention;
 mod running;
 mod secrets;
+mod tutorial;
 mod verbs;
 mod watch;

@@ -76,6 +76,6 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Hook(args) => hook::run(&global, args).await,
         Command::Config(args) => config::run(&global, args).await,
         Command::Man(args) => man::run(&args, Cli::command()),
-        Command::Completions(args) => completions::run(args, Cli::command()),
+        Command::Completions(args) => completions::run(args, &Cli::command()),
     }
 }

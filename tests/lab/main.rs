@@ -39,6 +39,7 @@ mod retention;
 mod run;
 mod running;
 mod secrets;
+mod tutorial;
 mod verbs;
 mod watch;
 mod why;

@@ -42,7 +42,9 @@ pub(super) fn done(phase: &str) -> &str {
 /// What a phase counts.
 pub(super) fn counted(phase: &str, count: u64) -> String {
     let noun = match phase {
-        "evaluate" | "switch" | "check" => "microVM",
+        // The hypervisor's own is among them.
+        "evaluate" => "configuration",
+        "switch" | "check" => "microVM",
         "build" | "build-there" => "derivation",
         "copy" | "send" => "path",
         "look" | "connect" => "hypervisor",

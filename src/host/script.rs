@@ -126,6 +126,8 @@ scripts! {
 pub const TRANSACTION_FILES: &[(&str, &str)] = &[
     ("transaction.sh", include_str!("scripts/transaction.sh")),
     ("library.sh", include_str!("scripts/library.sh")),
+    ("trial.sh", include_str!("scripts/trial.sh")),
+    ("machine.sh", include_str!("scripts/machine.sh")),
     ("switch.sh", include_str!("scripts/switch.sh")),
     ("undo.sh", include_str!("scripts/undo.sh")),
     ("record.sh", include_str!("scripts/record.sh")),
@@ -136,6 +138,8 @@ pub const TRANSACTION_FILES: &[(&str, &str)] = &[
 pub const POWER_FILES: &[(&str, &str)] = &[
     ("transaction.sh", include_str!("scripts/power.sh")),
     ("library.sh", include_str!("scripts/library.sh")),
+    ("trial.sh", include_str!("scripts/trial.sh")),
+    ("machine.sh", include_str!("scripts/machine.sh")),
     ("switch.sh", include_str!("scripts/switch.sh")),
     ("record.sh", include_str!("scripts/record.sh")),
     ("probe.sh", include_str!("scripts/probe.sh")),
@@ -146,6 +150,8 @@ pub const RUN_FILES: &[(&str, &str)] = &[
     ("transaction.sh", include_str!("scripts/foreground.sh")),
     ("attach.sh", include_str!("scripts/attach.sh")),
     ("library.sh", include_str!("scripts/library.sh")),
+    ("trial.sh", include_str!("scripts/trial.sh")),
+    ("machine.sh", include_str!("scripts/machine.sh")),
     ("switch.sh", include_str!("scripts/switch.sh")),
     ("record.sh", include_str!("scripts/record.sh")),
     ("probe.sh", include_str!("scripts/probe.sh")),

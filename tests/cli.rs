@@ -89,6 +89,7 @@ fn help() {
       prune        Drop old generations, never one that is current, booted or pinned
       doctor       Look for every trap known to break a deployment, and say what mends it
       init         Start from a template: writes its files into the current directory
+      host         Plan, deploy and roll back the hypervisor's own system
       hook         Plan before every git push, by a pre-push hook
       config       Show each setting and the layer that it came from
       completions  Print completions for a shell

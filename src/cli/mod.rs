@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod generations;
 pub mod history;
 pub mod hook;
+pub mod host;
 pub mod init;
 pub mod logs;
 pub mod man;
@@ -73,6 +74,7 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Prune(args) => prune::run(&global, args).await,
         Command::Doctor(args) => doctor::run(&global, args).await,
         Command::Init(args) => init::run(&global, args).await,
+        Command::Host(args) => host::run(&global, args).await,
         Command::Hook(args) => hook::run(&global, args).await,
         Command::Config(args) => config::run(&global, args).await,
         Command::Man(args) => man::run(&args, Cli::command()),

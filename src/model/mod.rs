@@ -25,6 +25,7 @@ pub mod plan;
 pub mod settings;
 pub mod status;
 pub mod store_path;
+pub mod system;
 pub mod template;
 pub mod terms;
 pub mod text;

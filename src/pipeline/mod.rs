@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod footprint;
 pub mod glance;
 pub mod hook;
+pub mod host;
 pub mod init;
 pub mod keep;
 pub mod known;

@@ -20,6 +20,7 @@ pub mod power;
 pub mod select;
 pub mod standing;
 pub mod state;
+pub mod system;
 pub mod texts;
 pub mod version;
 pub mod why;

@@ -16,6 +16,7 @@ use crate::model::name::VmName;
 use crate::model::outcome::Outcome;
 use crate::model::plan::Plan;
 use crate::model::status::Status;
+use crate::model::system::SystemGeneration;
 use crate::model::template::Template;
 
 /// Raised when a key changes its meaning or goes away; never for a new one.
@@ -126,6 +127,15 @@ pub fn generations(vm: &VmName, generations: &[Generation]) -> String {
         generations: &'a [Generation],
     }
     line(Body { vm: vm.as_str(), generations })
+}
+
+/// The one object of `host generations`.
+pub fn system_generations(generations: &[SystemGeneration]) -> String {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        generations: &'a [SystemGeneration],
+    }
+    line(Body { generations })
 }
 
 /// The one object of `history`.

@@ -23,6 +23,7 @@ use crate::model::old::{Listing, Old};
 use crate::model::outcome::Outcome;
 use crate::model::plan::Plan;
 use crate::model::status::Status;
+use crate::model::system::SystemGeneration;
 use crate::model::template::Template;
 
 mod ask;
@@ -55,6 +56,7 @@ pub mod prune;
 pub mod quantity;
 pub mod status;
 pub mod summary;
+pub mod system;
 pub mod table;
 pub mod template;
 
@@ -252,6 +254,11 @@ impl Reporter {
     /// The generations of one VM, ascending.
     pub fn generations(&self, vm: &VmName, generations: &[Generation]) {
         self.result(|page| generations::text(generations, page), || json::generations(vm, generations));
+    }
+
+    /// The generations of the hypervisor's own system, ascending.
+    pub fn system_generations(&self, generations: &[SystemGeneration]) {
+        self.result(|page| system::text(generations, page), || json::system_generations(generations));
     }
 
     /// What was written of a template.

@@ -7,6 +7,7 @@ mod choose;
 mod key;
 mod place;
 mod remedy;
+mod system;
 mod workers;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use place::{locate, of_commit};
+pub use system::{evaluate_system, named, only_hypervisor, outline};
 
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::{cache, git, process};

@@ -17,6 +17,7 @@ pub mod places;
 pub mod prune;
 pub mod recall;
 pub mod switch;
+pub mod system;
 
 use crate::model::plan::Move;
 

@@ -23,6 +23,7 @@ mod faults;
 mod first;
 mod harness;
 mod hook;
+mod host;
 mod hostile;
 mod hypervisor;
 mod interrupted;

@@ -2,7 +2,7 @@
 # that puts the unit back as it was. The VM goes on being run by its own unit, with all
 # that the unit gives it: a drop-in in /run, which no reboot survives, only gives it the
 # terminal for a console. begin.sh writes this into the transaction's directory as
-# transaction.sh; library.sh, switch.sh, record.sh, probe.sh and attach.sh lie beside it.
+# transaction.sh; the parts that it sources, probe.sh and attach.sh lie beside it.
 #
 # arguments: run      the transaction itself (the transient unit's ExecStart)
 #            guard    every few seconds by a timer: puts back when `run` died
@@ -17,6 +17,10 @@ set -u
 dir=$(CDPATH='' cd -- "${0%/*}" && pwd) || exit 70
 # shellcheck source=src/host/scripts/library.sh
 . "$dir/library.sh"
+# shellcheck source=src/host/scripts/trial.sh
+. "$dir/trial.sh"
+# shellcheck source=src/host/scripts/machine.sh
+. "$dir/machine.sh"
 # shellcheck source=src/host/scripts/switch.sh
 . "$dir/switch.sh"
 # shellcheck source=src/host/scripts/record.sh

@@ -25,13 +25,16 @@ p() { said "$dir/p/$1"; }
 keep() { printf '%s' "$2" >"$dir/before/$1"; }
 kept() { said "$dir/before/$1"; }
 
-vm=$(p vm)
+# about VM: whose links and units the other parts mean from now on.
+about() {
+    vm=$1 vmdir=$(p state_dir)/$1 unit=microvm@$1.service
+    helpers="microvm-set-booted@$1.service microvm-tap-interfaces@$1.service microvm-macvtap-interfaces@$1.service microvm-pci-devices@$1.service microvm-virtiofsd@$1.service"
+}
+about "$(p vm)"
 id=$(p id)
 to=$(p to)
+# shellcheck disable=SC2034 # host.sh knows one way only
 how=$(p how)
-vmdir=$(p state_dir)/$vm
-unit=microvm@$vm.service
-helpers="microvm-set-booted@$vm.service microvm-tap-interfaces@$vm.service microvm-macvtap-interfaces@$vm.service microvm-pci-devices@$vm.service microvm-virtiofsd@$vm.service"
 own_root=/nix/var/nix/gcroots/deployvm
 
 # step WORD [DETAIL]: tells whoever follows.
@@ -80,6 +83,7 @@ look() {
     done
     return 1
 }
+# shellcheck disable=SC2034 # whoever asks for it takes what it needs
 look_once() {
     ACTIVE='' SUB='' PID=0 INVOCATION=''
     while IFS='=' read -r key value; do

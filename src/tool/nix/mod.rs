@@ -9,6 +9,7 @@ pub mod data;
 pub mod derivation;
 pub mod errors;
 pub mod eval;
+pub mod host;
 pub mod internal_json;
 pub mod metadata;
 pub mod sign;

@@ -36,6 +36,8 @@ pub fn parse(fields: &[String]) -> FoundSystem {
         }
     }
     found.generations.sort_by_key(|generation| generation.number);
+    // A number is one generation's.
+    found.generations.dedup_by_key(|generation| generation.number);
     found
 }
 
@@ -71,6 +73,13 @@ fn toplevel(line: &str) -> Option<(VmName, StorePath)> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_number_is_one_generations() {
+        let path = |name: &str| format!("9 1600000000 /nix/store/x38mw7pb00krln22ws43jyj0bkdkag9l-{name}");
+        let fields = ["generation".to_owned(), path("a"), "generation".to_owned(), path("b")];
+        assert_eq!(parse(&fields).generations.len(), 1);
+    }
 
     #[test]
     fn reads_a_look() {

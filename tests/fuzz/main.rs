@@ -12,6 +12,7 @@
 
 mod graph;
 mod mutate;
+mod system;
 mod targets;
 
 use std::collections::HashSet;
@@ -97,5 +98,5 @@ macro_rules! targets {
 
 targets! {
     reply observation internal_json nix_errors inventory closures ledger generations settings_file
-    output names metadata events terms status journal derivation
+    output names metadata events terms status journal derivation system
 }

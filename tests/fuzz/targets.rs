@@ -24,6 +24,7 @@ use deployvm::tool::nix::{
 use deployvm::tool::{events as lines, observation as looked, systemd};
 
 pub use crate::graph::derivation;
+pub use crate::system::system;
 
 use crate::fingerprint;
 
@@ -58,7 +59,7 @@ pub fn reply(bytes: &[u8]) -> u64 {
     fingerprint((whole.as_ref().map(kind), followed.as_ref().map(kind)))
 }
 
-fn fields(bytes: &[u8]) -> Vec<String> {
+pub fn fields(bytes: &[u8]) -> Vec<String> {
     bytes.split(|b| *b == 0).map(text).collect()
 }
 

@@ -278,10 +278,18 @@ fn a_transaction_whose_whole_unit_is_killed_is_undone() {
 
 /// What a check said is a file for a moment before it has its text.
 #[test]
-fn the_ledger_can_be_read_when_a_check_was_about_to_be_noted() {
+fn what_a_dead_transaction_left_half_done_spoils_nothing() {
     let lab = Lab::deployed(&[]);
     harm(&lab, "started", "torn");
-    assert_eq!(lab.last_entry("vm2")["checks"], serde_json::json!([{}]));
+    let entry = lab.last_entry("vm2");
+    assert_eq!(entry["checks"], serde_json::json!([{}]));
+    // A power cut after the outcome leaves the roots: of this one, and one that is forgotten.
+    let id = entry["id"].as_str().unwrap();
+    let root = "ln -s /nix/store/x /nix/var/nix/gcroots/deployvm";
+    lab.hv(&format!("{root}/{id}-to && {root}/20200101t000000-000000-from")).expect(0);
+    lab.edit_vm("vm2", r#"version = "after";"#);
+    lab.push(&["vm2"]).expect(0);
+    lab.tidy();
 }
 
 #[test]

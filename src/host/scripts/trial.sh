@@ -17,6 +17,7 @@ attend() {
         if [ -e "$dir/outcome" ]; then exit 0; fi
         lock_vm 2 || { refuse locked; exit 0; }
         if unfinished_neighbour; then refuse unfinished-before; exit 0; fi
+        unroot_ended
         run
         ;;
     guard | stopped | close)

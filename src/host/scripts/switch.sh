@@ -58,6 +58,8 @@ record() {
     keep number_before "$(generation_of "$to")" || return 1
     root to "$to" || return 1
     back=$(runner_to_restore)
+    # Where nothing is restarted, only the link is put back.
+    [ "$how" != stage ] || back=$(kept current)
     case $back in /nix/store/*) root from "$back" || return 1 ;; esac
     prepare_back "$back" || return 1
     { sync -- "$dir/before"/* "$dir/before" "$dir" && keep recorded yes && sync -- "$dir/before/recorded" "$dir/before"; } ||

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::closure::Closure;
 use super::ledger::Entry;
-use super::name::VmName;
+use super::name::{HOST, VmName};
 use super::store_path::StorePath;
 
 /// Everything that one look at a hypervisor returns.
@@ -147,6 +147,14 @@ pub struct OpenTransaction {
     pub vm: String,
     /// Whether somebody on the hypervisor still works on it.
     pub alive: bool,
+}
+
+impl OpenTransaction {
+    /// Whether nobody may begin to work on this microVM: somebody does, or a switch of the
+    /// hypervisor's own system, which is about all of them, has not been ended.
+    pub fn concerns(&self, vm: &VmName) -> bool {
+        self.vm == HOST || (self.alive && self.vm == vm.as_str())
+    }
 }
 
 /// A transaction of whose outcome nobody has heard: its laptop was gone before.

@@ -20,7 +20,9 @@ pub async fn complete(host: &Host, outcome: &mut Outcome) {
             Some("no-terminal") => "it was offered no terminal: see that root can run sh there".to_owned(),
             Some("vm-locked") => "one of its microVMs is being switched by somebody".to_owned(),
             Some("unfinished-before") => {
-                "an earlier switch of it has not ended: any command of deployvm ends it first".to_owned()
+                "an earlier switch of it, or one of the hypervisor and its microVMs, has not ended: \
+                 any command of deployvm ends it first"
+                    .to_owned()
             }
             _ => return,
         };

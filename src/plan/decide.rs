@@ -181,7 +181,7 @@ fn refusal(wish: &Wish, found: &Found, observed: &Observed) -> Option<String> {
         let holder = if holder.is_empty() { "somebody" } else { holder };
         return Some(format!("it is locked by {holder}"));
     }
-    if let Some(open) = observed.open.iter().find(|t| t.alive && t.vm == vm.as_str()) {
+    if let Some(open) = observed.open.iter().find(|t| t.concerns(vm)) {
         return Some(format!("the switch {} is still under way", open.id));
     }
     wish.behind.clone()

@@ -57,7 +57,7 @@ fn refusal(power: Power, vm: &VmName, found: &Found, observed: &Observed) -> Opt
     if let Some(holder) = &found.locked {
         return Some(format!("it is locked by {}", if holder.is_empty() { "somebody" } else { holder }));
     }
-    if let Some(open) = observed.open.iter().find(|open| open.alive && open.vm == vm.as_str()) {
+    if let Some(open) = observed.open.iter().find(|open| open.concerns(vm)) {
         return Some(format!("the switch {} is still under way", open.id));
     }
     if power.runs() && !found.current_valid {
@@ -159,5 +159,14 @@ mod tests {
         let observed = Observed { open: vec![open], ..Observed::default() };
         let vm = "vm1".parse().unwrap();
         assert!(matches!(how(Power::Stop, &vm, &found("active"), &observed), How::Refuse(_)));
+        // One of the hypervisor itself that died is about all of them until it is ended.
+        let open = ["_host", "vm2"].map(|vm| OpenTransaction {
+            id: "t-2".to_owned(),
+            vm: vm.to_owned(),
+            alive: false,
+        });
+        let [host, other] = open.map(|open| Observed { open: vec![open], ..Observed::default() });
+        assert!(matches!(how(Power::Start, &vm, &found("inactive"), &host), How::Refuse(_)));
+        assert_eq!(how(Power::Start, &vm, &found("inactive"), &other), How::Restart);
     }
 }

@@ -278,3 +278,63 @@ fn vms_of_the_hypervisor_are_deployed_with_it() {
     assert_eq!(lab.vm("vm1").pid, pid, "vm1 has nothing to do with it");
     lab.tidy();
 }
+
+#[test]
+fn an_adoption_is_undone_whole() {
+    let lab = nixos();
+    let before = lab.vm("vm1");
+    let old = before.booted.clone().unwrap();
+    let as_before = |when: &str| {
+        let now = lab.vm("vm1");
+        assert_eq!((&now.current, &now.booted), (&before.current, &before.booted), "{when}");
+        lab.hv("[ ! -L /var/lib/microvms/vm1/toplevel ]").expect(0);
+        lab.answers("vm1", "vm1 version 1");
+    };
+
+    // Switches that died and that nobody has ended: none of a VM begins beside one of the
+    // hypervisor, nor the other way round.
+    let planted = "/var/lib/deployvm/transactions/20260102t030405z-0a1b2c";
+    let plant = |vm: &str| {
+        lab.hv(&format!("mkdir -p {planted}/p {planted}/before; printf {vm} >{planted}/p/vm; touch {planted}/before/recorded"))
+            .expect(0);
+    };
+    plant(HOST);
+    lab.laptop(&["deployvm", "push", "-H", HYPERVISOR, "--yes", "vm1"]).expect(12).says("still under way");
+    plant("vm1");
+    wish(&lab, r#"version = "2";"#);
+    let refused = push(&lab).expect(12);
+    assert_eq!(refused.vm(HOST)["reason"], "unfinished-before", "{}", refused.0);
+    lab.hv(&format!("rm -r {planted}")).expect(0);
+
+    // A VM becomes the hypervisor's own by a system that is undone: it is nobody's again.
+    let adopt = |fault: &str| {
+        wish(&lab, &format!(r#"version = "2"; {fault} owned.vm1 = {{ index = 1; version = "2"; }};"#));
+    };
+    adopt(r#"fault = "unit";"#);
+    push(&lab).expect(30).vm_is(HOST, "rolled-back", 30);
+    as_before("undone");
+    lab.tidy();
+
+    // The same by a power cut: the old system boots by itself, and the VM what it had.
+    adopt("");
+    let transactions = lab.transactions();
+    let running = pushing(&lab, &[("DEPLOYVM_DEFAULTS__SETTLE", "60")]);
+    let id = lab.reaches(&transactions, "booted");
+    lab.answers("vm1", "vm1 version 2");
+    let roots = lab.hv("readlink /nix/var/nix/gcroots/deployvm/*-old*").expect(0).stdout;
+    assert!(roots.lines().any(|root| root == old), "what an undo boots is held: {roots}");
+    running.signal("KILL");
+    running.wait(10);
+    lab.script("reboot", &["--hard"]).expect(0);
+    // What a process of before the power cut has left behind means nobody of now.
+    let stranger = format!(
+        "systemd-run -q --unit=stranger sleep 1000
+         systemctl show -p MainPID --value stranger | tee /var/lib/deployvm/transactions/{id}/held"
+    );
+    lab.hv(&stranger).expect(0);
+    lab.laptop(&["deployvm", "status", "-H", HYPERVISOR, "--no-eval"]).expect(0).says(&id);
+    assert_eq!(lab.outcome(&id)[0], "rolled-back");
+    as_before("after the power cut");
+    lab.hv("systemctl is-active -q stranger && systemctl stop stranger").expect(0);
+    lab.tidy_but("-pending-");
+}

@@ -1,8 +1,20 @@
 # activate.sh: the hypervisor's own system: recorded, switched, proven, committed or put
 # back. Sourced by host.sh.
 
+# What the programs that switch say. An undo does not end because the disk is full.
+log=/run/deployvm/switch-$id
+
 # running_system: the system that runs.
 running_system() { readlink -f /run/current-system; }
+
+# same_boot: the machine has not been restarted since we began.
+same_boot() { [ "$(kept boot)" = "$(boot_id)" ]; }
+
+# depart: at the end of every process of this, however it ends by itself.
+depart() {
+    let_go
+    if [ -e "$dir/outcome" ]; then rm -f -- "$own_root/$id-old"* "$log"; fi
+}
 
 # run: everything up to a decision. Decides by itself when something fails.
 run() {
@@ -13,14 +25,18 @@ run() {
     nix-store --check-validity "$to" 2>/dev/null || { refuse closure-missing; exit 0; }
     [ -x "$to/bin/switch-to-configuration" ] || { refuse not-a-system; exit 0; }
     hold_guests 2 || { refuse vm-locked; exit 0; }
-    record || { let_go; refuse state-not-writable; exit 0; }
-    arm || { let_go; refuse no-guard; exit 0; }
+    # Now that nobody begins one any more.
+    if unfinished_guest; then refuse unfinished-before; exit 0; fi
+    record || { refuse state-not-writable; exit 0; }
+    arm || { refuse no-guard; exit 0; }
     before_checks
     interrupted && return
     { keep switching yes && sync -- "$dir/before/switching" "$dir/before"; } || { fail state-not-writable; return; }
     step switching
     SWITCHED=$(now)
     switch_to "$to" test
+    # Somebody else switches at this moment: ours has touched nothing.
+    if [ "$SWITCH_CODE" != 0 ] && grep -q 'Could not acquire lock' "$log"; then keep switching no; fi
     if ! activated; then fail switch-failed; return; fi
     if [ "$(running_system)" != "$to" ]; then
         # Units that failed before are no excuse for what has not come so far.
@@ -37,8 +53,9 @@ run() {
 record() {
     {
         keep system "$(running_system)" && keep default "$(readlink -- "$profile" || :)" &&
+            keep default_system "$(readlink -e -- "$profile" || :)" &&
             keep number_before "$(generation_of "$to")" && keep was_up yes &&
-            failed_units >"$dir/before/failed" && record_guests && set_limit 1
+            failed_units >"$dir/before/failed" && record_guests && hold_old "$(kept default_system)" && set_limit 1
     } || return 1
     root to "$to" && root from "$(kept system)" || return 1
     # Some room on the disk for an undo.
@@ -62,8 +79,8 @@ failed_units() {
 
 # switch_to SYSTEM ACTION: by the system's own program; its exit code in SWITCH_CODE.
 switch_to() {
-    printf '%s %s\n' "$2" "$1" >>"$dir/result/switch"
-    timeout -k 30 "$(p switch)" "$1/bin/switch-to-configuration" "$2" >>"$dir/result/switch" 2>&1 </dev/null 8>&- 9>&-
+    printf '%s %s\n' "$2" "$1" >>"$log"
+    timeout -k 30 "$(p switch)" "$1/bin/switch-to-configuration" "$2" >>"$log" 2>&1 </dev/null 8>&- 9>&-
     SWITCH_CODE=$?
     # It may have started a new systemd, which does not answer at first.
     look || :
@@ -74,7 +91,7 @@ switch_to() {
 activated() {
     case $SWITCH_CODE in
     0) return 0 ;;
-    4) failed_units >"$dir/result/failed" && ! grep -qvxF -f "$dir/before/failed" "$dir/result/failed" && step failing-before ;;
+    4) look && failed_units >"$dir/result/failed" && ! grep -qvxF -f "$dir/before/failed" "$dir/result/failed" && step failing-before ;;
     *) return 1 ;;
     esac
 }
@@ -82,18 +99,14 @@ activated() {
 # trial: until all VMs run that must, their checks hold, and the settle time is over.
 trial() {
     trial_until=$(($(now) + $(milliseconds "$(p boot)")))
-    while :; do
+    until all_up; do
         interrupted && return 0
-        trial_down=$(down)
-        [ -n "$trial_down" ] || break
         if [ "$(now)" -ge "$trial_until" ]; then
-            missing "$trial_down"
+            missing "$DOWN"
             return 1
         fi
         sleep 0.2
     done
-    # shellcheck disable=SC2046 # names without blanks
-    TRIAL=$(states $(expected))
     STARTED=$(now)
     step booted $((STARTED - SWITCHED))
     checks || return 1
@@ -107,14 +120,20 @@ trial() {
 }
 
 # missing VM: it must run and does not. What it said last is kept, before it is undone.
+# Without a VM, systemd says of none that it runs.
 missing() {
+    if [ -z "$1" ]; then
+        WHY="switch-failed"
+        echo 'systemd does not say whether the microVMs run' >>"$log"
+        return
+    fi
     WHY="vm-down"
     step down "$1"
     {
         printf '%s does not run; it said last:\n' "$1"
         timeout 5 journalctl --sync
         timeout 5 journalctl -q -o cat -n 10 --no-pager -u "microvm@$1.service"
-    } >>"$dir/result/switch" 2>/dev/null
+    } >>"$log" 2>/dev/null
 }
 
 # tick: once per round of every waiting loop on trial.
@@ -126,7 +145,7 @@ surely_new() {
     WHY="switched-by-others"
     [ "$(running_system)" = "$to" ] || return 1
     # shellcheck disable=SC2046 # names without blanks
-    steady_now=$(states $(expected))
+    steady_now=$(states $(expected)) || { missing ''; return 1; }
     if [ "$steady_now" = "$TRIAL" ]; then return 0; fi
     # The first whose line is not as it was.
     missing "$(printf '%s\n' "$TRIAL" | grep -vxF -e "$steady_now" | sed -n '1s/ .*//p')"
@@ -135,8 +154,8 @@ surely_new() {
 
 # console: what the program that switched said last, before anything is undone.
 console() {
-    if [ -e "$dir/console" ] || [ ! -s "$dir/result/switch" ]; then return 0; fi
-    tail -n 30 "$dir/result/switch" | cut -c 1-400 >"$dir/.console"
+    if [ -e "$dir/console" ] || [ ! -s "$log" ]; then return 0; fi
+    tail -n 30 "$log" | cut -c 1-400 >"$dir/.console"
     mv -f "$dir/.console" "$dir/console"
 }
 
@@ -145,27 +164,31 @@ console() {
 ours_still() {
     [ "$(kept recorded)" = yes ] || return 0
     case $(running_system) in "$to" | "$(kept system)") return 0 ;; esac
-    [ "$(kept boot)" != "$(boot_id)" ]
+    ! same_boot
 }
 
-# links_for_shutdown: what the next boot starts is right all the time.
-links_for_shutdown() { :; }
+# links_for_shutdown: which system the next boot starts is right all the time; which
+# runners, is put right.
+links_for_shutdown() {
+    if [ "$(kept switching)" = yes ] && [ "$(kept committed)" != yes ] && ours_still; then links_back; fi
+}
 
 # commit: a number, and what the next boot starts. Once `committed` is on the disk, nothing
-# goes back any more.
+# goes back any more, and nothing is left to do.
 commit() {
     step committing
-    hold_again
-    if [ "$(kept committed)" != yes ]; then
-        [ "$(running_system)" = "$to" ] || return 1
-        if [ -n "${STARTED:-}" ]; then surely_new || return 1; fi
-        keep committing yes && sync -- "$dir/before/committing" "$dir/before" || return 1
+    if [ "$(kept committed)" = yes ]; then
+        outcome deployed 0 "$(generation_of "$to")"
+        return
     fi
+    hold_again || exit 75
+    [ "$(running_system)" = "$to" ] || return 1
+    if [ -n "${STARTED:-}" ]; then surely_new || return 1; else all_up || return 1; fi
+    keep committing yes && sync -- "$dir/before/committing" "$dir/before" || return 1
     number=$(make_generation "$to") || return 1
     switch_to "$to" boot
     if [ "$SWITCH_CODE" != 0 ]; then console; return 1; fi
     keep committed yes && sync -- "$dir/before/committed" "$dir/before" || return 1
-    let_go
     outcome deployed 0 "$number"
 }
 
@@ -173,7 +196,8 @@ commit() {
 leave() { undo; }
 
 # hold_again: whoever takes over from a process that died needs the VMs' locks as well.
-hold_again() { [ -s "$dir/held" ] && kill -0 "$(cat "$dir/held")" 2>/dev/null || hold_guests 30 || :; }
+# Without them the guard comes again.
+hold_again() { holding || hold_guests 30; }
 
 # undo: what ran before runs again, and is what the next boot starts.
 undo() {
@@ -181,22 +205,25 @@ undo() {
     console
     # Nothing was touched before all was recorded.
     [ "$(kept recorded)" = yes ] || { outcome refused 12 ''; return; }
-    hold_again
+    hold_again || exit 75
     set_limit 3 || :
+    # What a system asks before it is switched to must not stop an undo.
+    export NIXOS_NO_CHECK=1
     undone=yes
     if [ "$(kept committing)" = yes ]; then default_back || undone=; fi
-    # After a reboot it is there by itself.
-    if [ "$(kept switching)" = yes ] && { [ "$(kept boot)" = "$(boot_id)" ] || [ "$(running_system)" = "$to" ]; }; then
+    # Another system that the machine has booted has its own runners.
+    if [ "$(kept switching)" = yes ] && { same_boot || ours_runs; }; then
         for undo_round in 1 2 3; do
+            # Who has switched meanwhile is not switched back.
+            if ! ours_still; then replace_decision undo.changed-by-others; undone=; break; fi
             if back; then break; fi
-            if shutting_down; then exit 0; fi
+            if shutting_down; then links_for_shutdown; exit 0; fi
             if [ "$undo_round" = 3 ]; then undone=; break; fi
             step undoing "again-$undo_round"
             # What was killed in the middle of a switch may hold its lock for a moment.
             sleep 3
         done
     fi
-    let_go
     if [ -z "$undone" ]; then outcome failed 40 ''; return; fi
     case $(reason) in
     check-failed | laptop-check-failed) outcome rolled-back 31 '' ;;
@@ -204,10 +231,17 @@ undo() {
     esac
 }
 
-# back: the old system runs, its VMs as before, and what passed before passes again.
+# ours_runs: one of the two systems that this is about.
+ours_runs() { case $(running_system) in "$to" | "$(kept system)") return 0 ;; *) return 1 ;; esac }
+
+# back: the old system runs, its VMs as before, and what passed before passes again. After a
+# reboot the old system is there by itself, but its VMs may have booted what the new one left.
 back() {
-    switch_to "$(kept system)" test
-    activated && [ "$(running_system)" = "$(kept system)" ] && bring_back || return 1
+    if same_boot || [ "$(running_system)" = "$to" ]; then
+        switch_to "$(kept system)" test
+        activated && [ "$(running_system)" = "$(kept system)" ] || return 1
+    fi
+    bring_back || return 1
     step restarted
     back_until=$(($(now) + $(milliseconds "$(p boot)")))
     until passing_again; do
@@ -218,13 +252,17 @@ back() {
 
 # default_back: the next boot starts what it would have started before.
 default_back() {
-    if [ -n "$(kept default)" ]; then
-        ln -sfnT -- "$(kept default)" "$profile.$id" && mv -fT -- "$profile.$id" "$profile" || return 1
+    back_name=$(kept default) back_default=$(kept default_system)
+    if [ -z "$back_default" ]; then back_default=$(kept system); fi
+    if [ -n "$back_name" ]; then
+        # A garbage collection may have taken the number meanwhile; the system was held.
+        back_link=${profile%/*}/$back_name
+        [ -L "$back_link" ] || ln -sT -- "$back_default" "$back_link" || return 1
+        ln -sfnT -- "$back_name" "$profile.$id" && mv -fT -- "$profile.$id" "$profile" || return 1
     else
         rm -f -- "$profile"
     fi
     drop_new_number
-    if [ -n "$(kept default)" ]; then back_default=$(readlink -e -- "$profile"); else back_default=$(kept system); fi
     switch_to "$back_default" boot
     [ "$SWITCH_CODE" = 0 ]
 }

@@ -28,4 +28,8 @@ dir=$(CDPATH='' cd -- "${0%/*}" && pwd) || exit 70
 # shellcheck source=src/host/scripts/record.sh
 . "$dir/record.sh"
 
+# The old system's tools, which the transaction holds: what a new one lacks or breaks must
+# not keep it from being judged or undone.
+case $(p expect) in /nix/store/*) PATH=$(p expect)/sw/bin:$PATH ;; esac
+trap depart EXIT
 attend "${1:-}"

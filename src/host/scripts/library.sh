@@ -153,7 +153,7 @@ unroot() { rm -f -- "$own_root/$id-$1"; }
 # unroot_ended: those of switches that have ended. Who went down with the machine in its
 # last step could not drop them, and nothing works on it any more.
 unroot_ended() {
-    for ended_root in "$own_root"/*-to "$own_root"/*-from; do
+    for ended_root in "$own_root"/*-to "$own_root"/*-from "$own_root"/*-old*; do
         [ -L "$ended_root" ] || continue
         ended_dir=${ended_root##*/} ended_dir=$base/transactions/${ended_dir%-*}
         if [ -e "$ended_dir/outcome" ] || [ ! -e "$ended_dir" ]; then rm -f -- "$ended_root"; fi

@@ -69,12 +69,18 @@ fail() {
 # interrupted: whether somebody decided meanwhile.
 interrupted() { [ -L "$dir/decided" ]; }
 
-# unfinished_neighbour: whether another switch of this VM died and waits to be ended.
-unfinished_neighbour() {
+# unfinished_neighbour: whether another switch of this VM, or of the hypervisor with all its
+# VMs, died and waits to be ended.
+unfinished_neighbour() { unfinished "$vm" || unfinished _host; }
+# unfinished_guest: whether one of any VM did.
+unfinished_guest() { unfinished ''; }
+
+# unfinished VM: whether there is such a switch besides this one; of any when empty.
+unfinished() {
     for neighbour in "$base"/transactions/*/; do
         neighbour=${neighbour%/}
         if [ "$neighbour" = "$dir" ] || [ -e "$neighbour/outcome" ] || [ ! -e "$neighbour/before/recorded" ]; then continue; fi
-        if [ "$(cat "$neighbour/p/vm" 2>/dev/null)" = "$vm" ]; then return 0; fi
+        if [ -z "$1" ] || [ "$(cat "$neighbour/p/vm" 2>/dev/null)" = "$1" ]; then return 0; fi
     done
     return 1
 }
@@ -103,7 +109,14 @@ finish() {
             replace_decision undo.changed-by-others
         else
             case $verdict in
-            commit.*) commit || { replace_decision undo.commit-failed; undo; } ;;
+            commit.*)
+                if ! commit; then
+                    # What is committed is verified: the guard tries the rest again.
+                    if [ "$(kept committed)" = yes ]; then exit 75; fi
+                    replace_decision undo.commit-failed
+                    undo
+                fi
+                ;;
             keep.*) leave ;;
             *) undo ;;
             esac

@@ -78,6 +78,8 @@ fn help() {
       ssh          Log in to a VM, or run a command there, over the network, through the hypervisor or
                    by vsock
       console      Show the console of a VM since it was started
+      run          Run a VM in the foreground, with this terminal as its console, and put its unit back
+                   afterwards
       start        Start VMs through systemd and verify that they run
       stop         Stop VMs through systemd and verify that they are down
       restart      Restart VMs through systemd and verify that they run
@@ -87,6 +89,7 @@ fn help() {
       prune        Drop old generations, never one that is current, booted or pinned
       doctor       Look for every trap known to break a deployment, and say what mends it
       init         Start from a template: writes its files into the current directory
+      host         Plan, deploy and roll back the hypervisor's own system
       hook         Plan before every git push, by a pre-push hook
       config       Show each setting and the layer that it came from
       completions  Print completions for a shell
@@ -129,12 +132,20 @@ fn help_of_a_command() {
     --- stdout
     Show each setting and the layer that it came from
 
-    Later layers win: built-in defaults; the flake's deployvm output; deployvm.toml at the flake's root;
-    its [environments.NAME] table; DEPLOYVM_* variables; flags.
+    Later layers win: built-in defaults; the flake's deployvm output; a VM's own configuration;
+    deployvm.toml at the flake's root; its [environments.NAME] table; DEPLOYVM_* variables; flags. With
+    VMs, what holds for each of them, with what its own configuration says.
 
-    Usage: deployvm config [OPTIONS]
+    Usage: deployvm config [OPTIONS] [VM]...
+
+    Arguments:
+      [VM]...
+              VMs by name, glob ('vm*') or tag (@web) [default: the layers as they are]
 
     Options:
+          --no-eval
+              Do not evaluate the flake: leave out what it says
+
       -h, --help
               Print help (see a summary with '-h')
     ");
@@ -197,7 +208,7 @@ fn unknown_flag() {
 
       tip: a similar argument exists: '--hypervisor'
 
-    Usage: deployvm config --hypervisor <NAME|ADDRESS>
+    Usage: deployvm config --hypervisor <NAME|ADDRESS> [VM]...
 
     For more information, try '--help'.
     ");
@@ -253,9 +264,10 @@ address = "root@stage.example:2222"
 #[test]
 fn config_with_layers() {
     let variables = [("DEPLOYVM_ENV", "staging"), ("DEPLOYVM_VMS__vm2__ADDRESS", "10.2.0.2")];
-    insta::assert_snapshot!(flake(TOML).run(&["config", "-H", "other"], &variables), @r#"
+    insta::assert_snapshot!(flake(TOML).run(&["config", "--no-eval", "-H", "other"], &variables), @r#"
     exit 0
     --- stdout
+    environment                  staging, of staging      DEPLOYVM_ENV
     defaults.boot                60                       built in
     defaults.guest.port          22                       built in
     defaults.guest.user          root                     built in
@@ -276,10 +288,10 @@ fn config_with_layers() {
 fn config_as_json() {
     let small =
         "hypervisor = 'main'\nhypervisors.main.address = 'hv'\n[environments.prod]\ndefaults.boot = 90";
-    insta::assert_snapshot!(flake(small).run(&["config", "--json", "-e", "prod"], &[]), @r#"
+    insta::assert_snapshot!(flake(small).run(&["config", "--no-eval", "--json", "-e", "prod"], &[]), @r#"
     exit 0
     --- stdout
-    {"environment":"prod","schema":1,"settings":[{"key":"defaults.boot","layer":"environment","source":"deployvm.toml [environments.prod]","value":90},{"key":"defaults.guest.port","layer":"built-in","source":"built in","value":22},{"key":"defaults.guest.user","layer":"built-in","source":"built in","value":"root"},{"key":"defaults.guest.via","layer":"built-in","source":"built in","value":"hypervisor"},{"key":"defaults.settle","layer":"built-in","source":"built in","value":3},{"key":"defaults.verdict","layer":"built-in","source":"built in","value":30},{"key":"defaults.within","layer":"built-in","source":"built in","value":30},{"key":"hypervisor","layer":"file","source":"deployvm.toml","value":"main"},{"key":"hypervisors.main.address","layer":"file","source":"deployvm.toml","value":"hv"}]}
+    {"schema":1,"chosen_by":"--env","environment":"prod","environments":["prod"],"settings":[{"key":"defaults.boot","layer":"environment","source":"deployvm.toml [environments.prod]","value":90},{"key":"defaults.guest.port","layer":"built-in","source":"built in","value":22},{"key":"defaults.guest.user","layer":"built-in","source":"built in","value":"root"},{"key":"defaults.guest.via","layer":"built-in","source":"built in","value":"hypervisor"},{"key":"defaults.settle","layer":"built-in","source":"built in","value":3},{"key":"defaults.verdict","layer":"built-in","source":"built in","value":30},{"key":"defaults.within","layer":"built-in","source":"built in","value":30},{"key":"hypervisor","layer":"file","source":"deployvm.toml","value":"main"},{"key":"hypervisors.main.address","layer":"file","source":"deployvm.toml","value":"hv"}]}
     --- stderr
     "#);
 }

@@ -3,6 +3,7 @@
 //! store is a private one in a temporary directory.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "a test starts the binary that it is about")]
 
 mod flakes;
 
@@ -231,4 +232,56 @@ async fn an_unusable_name_is_told_when_it_is_chosen() {
         let one = EvalRequest { words: vec![word.into()], ..place.request() };
         place.evaluate(&one).await.0.unwrap();
     }
+}
+
+/// `deployvm config` on this flake, with the private store.
+fn config(place: &Place, args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_deployvm"));
+    command.args(["config", "--flake", place.dir.as_str()]).args(args).env("HOME", place.dir.as_str());
+    command.env("XDG_CACHE_HOME", place.dir.with_file_name("cache"));
+    place.options().iter().for_each(|(name, value)| {
+        command.args(["--option", name, value]);
+    });
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn config_has_what_the_flake_says() {
+    let place = Place::new();
+    let more = "deployvm.hypervisors.main.address = \"root@hv\"; deployvm.vms.vm1.boot = 50;";
+    let own = "deployvm = { boot = 70; settle = 9; }; services.";
+    place.write("flake.nix", &flakes::FOUR.replace("# more", more).replace("services.", own));
+    place.write("deployvm.toml", "[defaults]\nsettle = 4\n[environments.far.vms.vm2]\nboot = 95\n");
+    place.track("deployvm.toml");
+
+    let (code, all, stderr) = config(&place, &[]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let has = |text: &str, words: &[&str]| {
+        let found = text.lines().any(|line| {
+            let cells: Vec<&str> = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+            cells == words
+        });
+        assert!(found, "{words:?}: {text}");
+    };
+    has(&all, &["environment", "none of far", "choose one with --env"]);
+    has(&all, &["hypervisors.main.address", "root@hv", "the flake's deployvm output"]);
+    has(&all, &["vms.vm1.boot", "50", "the flake's deployvm output"]);
+    has(&all, &["defaults.settle", "4", "deployvm.toml"]);
+    assert!(!all.contains("70"), "what VMs say is asked of chosen VMs only: {all}");
+
+    // With VMs: what holds for each, their own configurations between the two.
+    let (code, vms, stderr) = config(&place, &["--env", "far", "vm1", "vm2"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    has(&vms, &["environment", "far, of far", "--env"]);
+    has(&vms, &["vms.vm1.boot", "50", "the flake's deployvm output"]);
+    has(&vms, &["vms.vm1.settle", "9", "the configuration of vm1"]);
+    has(&vms, &["vms.vm2.boot", "95", "deployvm.toml [environments.far]"]);
+
+    let (code, none, _) = config(&place, &["--no-eval"]);
+    assert!(code == Some(0) && !none.contains("root@hv"), "{none}");
+    // A VM that cannot be evaluated has no settings that could be shown.
+    let (code, _, stderr) = config(&place, &["vm3"]);
+    assert!(code == Some(10) && stderr.contains("vm3 is not finished"), "{code:?} {stderr}");
 }

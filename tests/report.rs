@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "report/differences.rs"]
+mod differences;
 #[path = "report/fixtures.rs"]
 mod fixtures;
 #[path = "report/markdown.rs"]
@@ -12,8 +14,8 @@ use deployvm::model::event::Event;
 use deployvm::model::outcome::exit_code;
 use deployvm::model::plan::{How, Plan};
 use deployvm::report::page::Page;
-use deployvm::report::{self, Difference, json};
-use fixtures::{a_move, check, diff, entries, generations, outcomes, plan, rows, runner, vm};
+use deployvm::report::{self, json};
+use fixtures::{a_move, check, entries, generations, outcomes, plan, rows, vm};
 
 const NARROW: Page = Page { width: Some(80), colour: false };
 const WIDE: Page = Page { width: Some(120), colour: false };
@@ -306,26 +308,6 @@ fn what_may_go_and_what_went() {
       the next garbage collection frees what only they used: ssh hv nix-collect-garbage
     ");
     insta::assert_snapshot!(report::prune::pruned(&[], "").join("\n"), @"nothing dropped");
-}
-
-#[test]
-fn differences() {
-    let (from, to) = (Some(runner("0123abcd", "vm1")), Some(runner("4567wxyz", "vm1")));
-    let some = Difference { vm: vm("vm1"), from: from.clone(), to, diff: diff(), bytes_to_send: None };
-    let none = Difference { to: from.clone(), diff: Default::default(), vm: vm("vm2"), ..some.clone() };
-    insta::assert_snapshot!(report::difference::text(&[some, none], NARROW), @"
-    vm1  microvm-qemu-vm1 0123abcd → 4567wxyz
-      ~ linux: 6.6.1 → 6.6.2
-      ~ openssl: 1.1.1w, 3.0.20 → 3.0.21, -12.0 KiB
-      ~ python3.11-a-package-with-a-very-long-name: 1.0, 2.0 → 3.0, 4.0, 5.0, +40 B
-      + jq 1.7.1, +1.2 MiB
-      - sqlite 3.45, -900.0 KiB
-        rebuilt: etc, nixos-system-vm1, system-units and 2 more, +40 B
-      closure 500.0 MiB → 501.0 MiB (+1.0 MiB)
-
-    vm2  0123abcd-microvm-qemu-vm1
-      no difference
-    ");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 
 use super::args::Global;
 use super::{
-    check, completions, config, diff, doctor, generations, history, hook, init, logs, man, pin, plan, prune,
-    push, retire, rollback, ssh, status, unit,
+    check, completions, config, diff, doctor, generations, history, hook, host, init, logs, man, pin, plan,
+    prune, push, retire, rollback, run, ssh, status, unit,
 };
 
 /// Deploys NixOS microVMs from a flake to a hypervisor, checks them, and puts the
@@ -41,6 +41,7 @@ pub enum Command {
     Logs(logs::Args),
     Ssh(ssh::Args),
     Console(logs::Console),
+    Run(run::Args),
     Start(unit::Start),
     Stop(unit::Stop),
     Restart(unit::Restart),
@@ -50,6 +51,7 @@ pub enum Command {
     Prune(prune::Args),
     Doctor(doctor::Args),
     Init(init::Args),
+    Host(host::Args),
     Hook(hook::Args),
     Config(config::Args),
     Completions(completions::Args),

@@ -12,7 +12,8 @@ use crate::error::Result;
 ///
 /// For bash, in ~/.bashrc: source <(deployvm completions bash). For fish: deployvm completions fish >
 /// ~/.config/fish/completions/deployvm.fish. For zsh: deployvm completions zsh > a file _deployvm in
-/// a directory of $fpath.
+/// a directory of $fpath. For nushell: deployvm completions nushell > deployvm.nu, and in config.nu:
+/// use /path/to/deployvm.nu *
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The shell
@@ -36,8 +37,8 @@ pub enum Shell {
 ///
 /// # Errors
 /// None.
-pub fn run(args: Args, mut command: Command) -> Result<u8> {
-    let command = &mut command;
+pub fn run(args: Args, command: &Command) -> Result<u8> {
+    let command = &mut visible(command);
     let script = match args.shell {
         Shell::Bash => script(Known::Bash, command),
         Shell::Zsh => script(Known::Zsh, command),
@@ -49,6 +50,25 @@ pub fn run(args: Args, mut command: Command) -> Result<u8> {
     // A reader that closed the pipe has seen enough.
     let _ = std::io::stdout().lock().write_all(&script);
     Ok(0)
+}
+
+/// A command without what its help does not show either: generators would offer it.
+fn visible(command: &Command) -> Command {
+    let mut visible = Command::new(command.get_name().to_owned())
+        .disable_help_subcommand(true)
+        .about(command.get_about().cloned().unwrap_or_default())
+        .args(command.get_arguments().filter(|argument| !argument.is_hide_set()).cloned())
+        .groups(command.get_groups().cloned())
+        .visible_aliases(command.get_visible_aliases().map(str::to_owned).collect::<Vec<_>>())
+        .subcommands(command.get_subcommands().filter(|c| !c.is_hide_set()).map(self::visible));
+    // It decides what --help says of itself.
+    if let Some(long) = command.get_long_about() {
+        visible = visible.long_about(long.clone());
+    }
+    if let Some(version) = command.get_version() {
+        visible = visible.version(version.to_owned());
+    }
+    visible
 }
 
 fn script(shell: impl Generator, command: &mut Command) -> Vec<u8> {

@@ -3,9 +3,8 @@
 use super::args::{Global, Selection};
 use super::push::evaluated;
 use super::session::{self, Session};
-use crate::error::{Aftermath, Failure, Result};
-use crate::pipeline::differ;
-use crate::pipeline::prepare::prepare;
+use crate::error::{Failure, Result};
+use crate::pipeline::differ::{self, Depth};
 
 /// Compare the closure of what runs with what the flake wants
 ///
@@ -23,6 +22,14 @@ pub struct Args {
     /// Compare to this generation of the VM
     #[arg(long, value_name = "N", requires = "from")]
     pub to: Option<u64>,
+
+    /// Also explain in which derivations the difference begins
+    #[arg(long)]
+    pub why: bool,
+
+    /// Also show how small text files differ, such as units and files in /etc
+    #[arg(long)]
+    pub text: bool,
 }
 
 /// Runs it.
@@ -35,6 +42,7 @@ pub async fn run(global: &Global, args: Args) -> Result<u8> {
 
 async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
     let context = &session.context;
+    let depth = Depth { why: args.why, text: args.text };
     if let (Some(from), Some(to)) = (args.from, args.to) {
         let [vm] = args.selection.vms.as_slice() else {
             return Err(Failure::usage("generations are those of one VM")
@@ -42,15 +50,13 @@ async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
         };
         let vm = vm.parse().map_err(|e| Failure::usage(format!("{e}")))?;
         let target = session.target()?;
-        let asking = differ::between(context, &target, &vm, (from, to));
-        let difference = context.unless_interrupted(Aftermath::Declined, asking).await?;
+        let options = session.global.options();
+        let difference = differ::between(context, &target, &vm, (from, to), depth, &options).await?;
         session.reporter.differences(&[difference]);
         return Ok(0);
     }
     let intent = session.intent_for(&args.selection, false)?;
-    let prepared = prepare(context, intent).await?;
-    session.reporter.differences(&differ::with_flake(&prepared));
-    let result = evaluated(&prepared.plan).map(|()| 0);
-    prepared.close(context).await;
-    result
+    let (differences, plan) = differ::with_flake(context, intent, depth).await?;
+    session.reporter.differences(&differences);
+    evaluated(&plan).map(|()| 0)
 }

@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod generations;
 pub mod history;
 pub mod hook;
+pub mod host;
 pub mod init;
 pub mod logs;
 pub mod man;
@@ -23,6 +24,7 @@ pub mod push;
 pub mod queue;
 pub mod retire;
 pub mod rollback;
+pub mod run;
 pub mod session;
 pub mod settings;
 pub mod signals;
@@ -62,6 +64,7 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Logs(args) => logs::run(&global, args).await,
         Command::Ssh(args) => ssh::run(&global, args).await,
         Command::Console(args) => logs::console(&global, args).await,
+        Command::Run(args) => run::run(&global, args).await,
         Command::Start(args) => unit::start(&global, args).await,
         Command::Stop(args) => unit::stop(&global, args).await,
         Command::Restart(args) => unit::restart(&global, args).await,
@@ -71,9 +74,10 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Prune(args) => prune::run(&global, args).await,
         Command::Doctor(args) => doctor::run(&global, args).await,
         Command::Init(args) => init::run(&global, args).await,
+        Command::Host(args) => host::run(&global, args).await,
         Command::Hook(args) => hook::run(&global, args).await,
         Command::Config(args) => config::run(&global, args).await,
         Command::Man(args) => man::run(&args, Cli::command()),
-        Command::Completions(args) => completions::run(args, Cli::command()),
+        Command::Completions(args) => completions::run(args, &Cli::command()),
     }
 }

@@ -93,8 +93,8 @@ async fn obey(
         at_once: args.intent.jobs.map_or(1, |jobs| jobs as usize),
         pass,
     };
-    let flake = inventory.flake.clone();
-    push(&session.context, &site, plan, after, flake, there, &manner).await.map(Some)
+    let work = ("push", inventory.flake.clone());
+    push(&session.context, &site, plan, after, work, there, &manner).await.map(Some)
 }
 
 /// Where the hypervisor is to confirm from, if that is another address.

@@ -15,6 +15,7 @@ use crate::model::access::Access;
 use crate::model::event::Events;
 use crate::model::inventory::Inventory;
 use crate::model::name::{VmName, Word};
+use crate::model::settings::DeployvmOutput;
 use crate::pipeline::notebook::append;
 use crate::pipeline::push::{PassThrough, SigningKey};
 use crate::pipeline::{self, Choices, Chosen, Context, Footprint, Keyring, Patience, Target};
@@ -200,14 +201,37 @@ pub fn intent_of<'a>(global: &Global, args: &Intent, checks: bool) -> Result<pip
         options: global.options(),
         certain,
         settle: Box::new(|inventory| settle(layers, inventory)),
-        build_on: match args.build_on {
-            BuildOn::Laptop => pipeline::BuildOn::Laptop,
-            BuildOn::Hypervisor => pipeline::BuildOn::Hypervisor,
-            BuildOn::Auto => pipeline::BuildOn::Auto,
-        },
+        build_on: place_of(args.build_on),
         choices: Choices { no_restart: args.no_restart, start: args.start },
         checks,
         force_behind: args.force_behind,
+    })
+}
+
+/// Where to build, in the pipeline's words.
+pub fn place_of(build_on: BuildOn) -> pipeline::BuildOn {
+    match build_on {
+        BuildOn::Laptop => pipeline::BuildOn::Laptop,
+        BuildOn::Hypervisor => pipeline::BuildOn::Hypervisor,
+        BuildOn::Auto => pipeline::BuildOn::Auto,
+    }
+}
+
+/// What the settings say about a hypervisor's own system, the flake's layer included.
+///
+/// # Errors
+/// When a settings layer is not valid, or no hypervisor is named (exit 2).
+pub fn host_place(
+    global: &Global,
+    output: Option<&DeployvmOutput>,
+) -> Result<pipeline::host::Place<'static>> {
+    let settled = Layers::before_flake(global)?.with_flake(output)?;
+    let target = settled.hypervisor()?;
+    Ok(pipeline::host::Place {
+        configuration: target.settings.configuration.clone(),
+        target: aimed(target),
+        deadlines: settled.settings.defaults.deadlines(),
+        vm: Box::new(move |vm, own| settled.vm(vm, Some(own))),
     })
 }
 

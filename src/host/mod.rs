@@ -17,6 +17,7 @@ pub mod process;
 pub mod reply;
 pub mod script;
 pub mod ssh;
+pub mod store;
 pub mod terminal;
 
 use std::sync::{Arc, OnceLock};
@@ -218,6 +219,16 @@ impl Host {
         if let Reach::Ssh(ssh) = self.reach {
             ssh.close().await;
         }
+    }
+
+    /// A program there, of plain words, with our terminal and as root; `None` where root
+    /// runs nothing but scripts.
+    pub fn attended(&self, program: &str) -> Option<Argv> {
+        let command = format!("{}{program}", self.spelled().strip_suffix(script::COMMAND)?);
+        Some(match self.ssh() {
+            None => self.line(&command),
+            Some(ssh) => ssh.attended(&command),
+        })
     }
 
     fn spelled(&self) -> &str {

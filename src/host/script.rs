@@ -68,10 +68,18 @@ macro_rules! scripts {
 scripts! {
     /// All remote state in one look.
     OBSERVE = "observe";
+    /// The hypervisor's own system and its generations.
+    SYSTEM = "system";
     /// Facts that only `doctor` asks for.
     DOCTOR = "doctor";
     /// Lists closures that are there.
     CLOSURES = "closures";
+    /// By which derivations store paths were made.
+    DERIVERS = "derivers";
+    /// The texts of derivations.
+    DERIVATIONS = "derivations";
+    /// Small files in store paths.
+    TEXTS = "texts";
     /// What is known of earlier generations.
     RECALL = "recall";
     /// The sizes of closures.
@@ -100,6 +108,8 @@ scripts! {
     LOCKS = "locks";
     /// Hands in a verdict.
     DECIDE = "decide";
+    /// Says that the laptop lives.
+    BEAT = "beat";
     /// Ends what a reboot left open.
     CLOSE = "close";
     /// Holds paths that will be copied.
@@ -118,6 +128,8 @@ scripts! {
 pub const TRANSACTION_FILES: &[(&str, &str)] = &[
     ("transaction.sh", include_str!("scripts/transaction.sh")),
     ("library.sh", include_str!("scripts/library.sh")),
+    ("trial.sh", include_str!("scripts/trial.sh")),
+    ("machine.sh", include_str!("scripts/machine.sh")),
     ("switch.sh", include_str!("scripts/switch.sh")),
     ("undo.sh", include_str!("scripts/undo.sh")),
     ("record.sh", include_str!("scripts/record.sh")),
@@ -128,7 +140,33 @@ pub const TRANSACTION_FILES: &[(&str, &str)] = &[
 pub const POWER_FILES: &[(&str, &str)] = &[
     ("transaction.sh", include_str!("scripts/power.sh")),
     ("library.sh", include_str!("scripts/library.sh")),
+    ("trial.sh", include_str!("scripts/trial.sh")),
+    ("machine.sh", include_str!("scripts/machine.sh")),
     ("switch.sh", include_str!("scripts/switch.sh")),
+    ("record.sh", include_str!("scripts/record.sh")),
+    ("probe.sh", include_str!("scripts/probe.sh")),
+];
+
+/// The same for a VM on somebody's terminal.
+pub const RUN_FILES: &[(&str, &str)] = &[
+    ("transaction.sh", include_str!("scripts/foreground.sh")),
+    ("attach.sh", include_str!("scripts/attach.sh")),
+    ("library.sh", include_str!("scripts/library.sh")),
+    ("trial.sh", include_str!("scripts/trial.sh")),
+    ("machine.sh", include_str!("scripts/machine.sh")),
+    ("switch.sh", include_str!("scripts/switch.sh")),
+    ("record.sh", include_str!("scripts/record.sh")),
+    ("probe.sh", include_str!("scripts/probe.sh")),
+];
+
+/// The same for the hypervisor's own system.
+pub const HOST_FILES: &[(&str, &str)] = &[
+    ("transaction.sh", include_str!("scripts/host.sh")),
+    ("library.sh", include_str!("scripts/library.sh")),
+    ("trial.sh", include_str!("scripts/trial.sh")),
+    ("machine.sh", include_str!("scripts/machine.sh")),
+    ("guests.sh", include_str!("scripts/guests.sh")),
+    ("activate.sh", include_str!("scripts/activate.sh")),
     ("record.sh", include_str!("scripts/record.sh")),
     ("probe.sh", include_str!("scripts/probe.sh")),
 ];

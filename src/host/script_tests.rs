@@ -36,7 +36,8 @@ fn shells() -> Vec<Vec<&'static str>> {
 
 /// What the script says when `login` is the login shell and `sh` is sh.
 fn through(login: &[&str], sh: &[&str], input: &[u8]) -> Option<Reply> {
-    let dir = tempfile::tempdir().unwrap();
+    // fish writes its own files into its home.
+    let (dir, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::os::unix::fs::symlink(which::which(sh[0]).unwrap(), dir.path().join("sh")).unwrap();
     let path = format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap());
     let login = [login, &["-c", COMMAND]].concat();
@@ -45,7 +46,7 @@ fn through(login: &[&str], sh: &[&str], input: &[u8]) -> Option<Reply> {
     let mut child = Command::new(login[0])
         .args(&login[1..])
         .env("PATH", path)
-        .env("HOME", dir.path())
+        .env("HOME", home.path())
         .current_dir(dir.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

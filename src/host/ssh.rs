@@ -83,6 +83,14 @@ impl Ssh {
         over(&self.socket, command)
     }
 
+    /// The same with our terminal.
+    pub fn attended(&self, command: &str) -> Argv {
+        let socket = self.socket.as_str();
+        // Quiet, or it would tell of every session that ends.
+        let options = ["-S", socket, "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-tt", "-p", "9"];
+        Argv::new("ssh").args(options).args(["--", "none", command])
+    }
+
     /// A remote command over a connection of its own: whether this one can be made is
     /// what the verdict asks, so the user's multiplexing must not fake it. The host key is
     /// that of the address which is dialled.

@@ -11,7 +11,8 @@ use super::outcome::Outcome;
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// A phase of the command begins: `connect`, `evaluate`, `build`, `send` (derivations),
-    /// `build-there` (on the hypervisor), `look`, `copy`, `switch`.
+    /// `build-there` (on the hypervisor), `look`, `copy`, `switch`; `evaluate-host` and
+    /// `switch-host` for the hypervisor's own system.
     Phase {
         /// Which.
         name: &'static str,

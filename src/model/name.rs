@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// Longest glob over names, in bytes: the matcher of a very long one does not fit.
 pub const MOST_GLOB: usize = 256;
 
+/// The hypervisor's own system, where a VM's name is expected.
+pub const HOST: &str = "_host";
+
 /// How alike two names are, from 0 to 1, for those who mistyped one. What is far too long
 /// for a name is like none: comparing takes the product of both lengths.
 pub fn likeness(a: &str, b: &str) -> f64 {
@@ -42,6 +45,18 @@ impl VmName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What stands where a VM's name does when the hypervisor's own system is meant: in the
+    /// ledger, in transactions, locks and outcomes. No microVM can be called so, and no
+    /// text is ever parsed into it.
+    pub fn host() -> Self {
+        Self(HOST.to_owned())
+    }
+
+    /// Whether it is [`VmName::host`].
+    pub fn is_host(&self) -> bool {
+        self.0 == HOST
     }
 
     /// The systemd unit that runs this microVM.
@@ -183,6 +198,12 @@ mod tests {
         for good in ["vm1", "my.vm", "a_b-c", "9", "vm-link", "vm-x-link"] {
             assert!(good.parse::<VmName>().is_ok(), "{good:?}");
         }
+    }
+
+    #[test]
+    fn no_vm_is_called_like_the_hypervisor_itself() {
+        assert!(HOST.parse::<VmName>().is_err());
+        assert!(VmName::host().is_host() && !"host".parse::<VmName>().unwrap().is_host());
     }
 
     #[test]

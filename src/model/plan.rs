@@ -9,6 +9,7 @@ use super::inventory::FlakeFacts;
 use super::name::VmName;
 use super::settings::{Deadlines, Guest};
 use super::store_path::StorePath;
+use super::system::{Effect, SystemSwitch};
 use super::terms::Terms;
 
 /// What will be done, in this order.
@@ -27,6 +28,10 @@ pub struct Plan {
     pub impossible: Vec<String>,
     /// Remarks that the user should read before saying yes.
     pub warnings: Vec<String>,
+    /// What a switch of the hypervisor's own system does to its VMs; `None` for a plan of
+    /// VMs.
+    #[serde(default)]
+    pub effects: Option<Vec<Effect>>,
 }
 
 /// How one microVM gets from what is there to what is wanted.
@@ -41,6 +46,8 @@ pub enum How {
     Stage,
     /// The hypervisor does not have it: install and start.
     Install,
+    /// The hypervisor's own system: `switch-to-configuration`, on trial.
+    Switch,
     /// Not touched, with the reason.
     Refuse(String),
 }
@@ -93,6 +100,9 @@ pub struct Move {
     /// What is kept beside the generation for a later rollback to it.
     #[serde(default)]
     pub terms: Option<Terms>,
+    /// What only a switch of the hypervisor's own system has.
+    #[serde(default)]
+    pub system: Option<SystemSwitch>,
 }
 
 /// The guest's vsock, as the hypervisor reaches it.
@@ -125,7 +135,7 @@ impl Move {
 
     /// Whether it changes anything.
     pub fn changes(&self) -> bool {
-        matches!(self.how, How::Restart | How::Stage | How::Install)
+        matches!(self.how, How::Restart | How::Stage | How::Install | How::Switch)
     }
 
     /// Whether it is started on trial, and checked.

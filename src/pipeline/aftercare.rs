@@ -17,12 +17,16 @@ pub async fn complete(host: &Host, outcome: &mut Outcome) {
                 format!("it is locked by {}", holder.as_deref().unwrap_or("somebody who is gone by now"))
             }
             Some("plan-outdated") => "somebody has staged another system since the plan was made".to_owned(),
+            Some("no-terminal") => "it was offered no terminal: see that root can run sh there".to_owned(),
+            Some("vm-locked") => "one of its microVMs is being switched by somebody".to_owned(),
             Some("unfinished-before") => {
                 "an earlier switch of it has not ended: any command of deployvm ends it first".to_owned()
             }
             _ => return,
         };
         outcome.detail = Some(detail);
+    } else if outcome.exit == 40 && outcome.name.is_host() {
+        outcome.todo = advice::of_the_host(outcome, |command| host.by_hand(command));
     } else if outcome.exit == 40 {
         let found =
             observe::observe(host, None, &[]).await.ok().map(|mut seen| seen.vms.remove(&outcome.name));

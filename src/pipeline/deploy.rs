@@ -236,10 +236,11 @@ async fn see_to_the_rest(trial: &OnTrial, way: &probe::Way, before: &judge::Befo
 fn patience(trial: &OnTrial) -> Duration {
     let deadlines = trial.movement.deadlines;
     let checks: u32 = trial.movement.checks.iter().map(|c| c.within).sum();
-    Duration::from_secs(u64::from(2 * deadlines.boot + 2 * checks + deadlines.verdict) + 60)
+    let switches = trial.movement.system.as_ref().map_or(0, |system| 2 * system.seconds);
+    Duration::from_secs(u64::from(2 * deadlines.boot + 2 * checks + deadlines.verdict + switches) + 60)
 }
 
-fn outcome_of(trial: &OnTrial, ended: Ended, laptop: Vec<CheckResult>) -> Outcome {
+pub(super) fn outcome_of(trial: &OnTrial, ended: Ended, laptop: Vec<CheckResult>) -> Outcome {
     let recorded = ended.recorded;
     let result = match recorded.result.as_str() {
         "deployed" => Word::Deployed,

@@ -91,16 +91,8 @@ fn settle(movement: &mut Move, power: Power, found: &Found, looked: &Looked) {
 
 /// Does it. Where something else is staged than runs, says that this is booted.
 pub async fn carry_out(context: &Context, errand: &Errand<'_>, ready: &Ready) -> Vec<Outcome> {
-    for movement in ready.plan.moves.iter().filter(|m| errand.power.runs() && m.how == How::Restart) {
-        let found = ready.looked.observed.vms.get(&movement.vm);
-        let runs = found.filter(|f| f.is_running()).and_then(state::runs);
-        if let Some(runs) = runs.filter(|path| *path != movement.to) {
-            let message = format!(
-                "{}: boots what is staged, {}, and not {runs}, which runs now",
-                movement.vm, movement.to
-            );
-            context.events.send(Event::Warning { message });
-        }
+    if errand.power.runs() {
+        warn_of_others(context, ready);
     }
     let site = Site { host: &ready.looked.host, address: &errand.target.address, moved: None };
     let manner = Manner { keep_failed: true, at_once: 1, ..Manner::default() };
@@ -113,7 +105,22 @@ pub async fn carry_out(context: &Context, errand: &Errand<'_>, ready: &Ready) ->
     outcomes
 }
 
-fn explain(outcome: &mut Outcome, power: Power, answers: &str) {
+/// Says where something else is booted than runs.
+pub fn warn_of_others(context: &Context, ready: &Ready) {
+    for movement in ready.plan.moves.iter().filter(|m| m.how == How::Restart) {
+        let found = ready.looked.observed.vms.get(&movement.vm);
+        let runs = found.filter(|f| f.is_running()).and_then(state::runs);
+        if let Some(runs) = runs.filter(|path| *path != movement.to) {
+            let message = format!(
+                "{}: boots what is staged, {}, and not {runs}, which runs now",
+                movement.vm, movement.to
+            );
+            context.events.send(Event::Warning { message });
+        }
+    }
+}
+
+pub(super) fn explain(outcome: &mut Outcome, power: Power, answers: &str) {
     let vm = &outcome.name;
     let said = match (outcome.result, power) {
         (Ended::Unchanged, Power::Start) => "it runs already".to_owned(),
@@ -121,6 +128,7 @@ fn explain(outcome: &mut Outcome, power: Power, answers: &str) {
         (Ended::Done, Power::Start) => format!("started{answers}"),
         (Ended::Done, Power::Stop) => "stopped".to_owned(),
         (Ended::Done, Power::Restart) => format!("restarted{answers}"),
+        (Ended::Done, Power::Run) => "its unit is as it was before".to_owned(),
         (Ended::Done, Power::Retire) => {
             format!("unlinked; volumes, if it has any, are still in /var/lib/microvms/{vm}")
         }

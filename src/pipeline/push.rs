@@ -58,7 +58,7 @@ pub async fn admit(host: &Host, plan: &Plan, there: &There, pass: &PassThrough) 
     copy::admit(host, &to_send.into_iter().collect::<Vec<_>>(), pass).await
 }
 
-/// Carries out a plan that came from a flake. What is `there` is not copied.
+/// Carries out a plan that came from a flake, by this verb. What is `there` is not copied.
 ///
 /// # Errors
 /// 12 or 20 when the closures do not get there; after that every VM has an outcome.
@@ -67,7 +67,7 @@ pub async fn push(
     site: &Site<'_>,
     plan: &Plan,
     after: &After,
-    flake: FlakeFacts,
+    (verb, flake): (&'static str, FlakeFacts),
     there: &There,
     manner: &Manner,
 ) -> Result<Vec<Outcome>> {
@@ -79,7 +79,7 @@ pub async fn push(
     let pending = (!moves.is_empty()).then_some(&id);
     let copying = copy::copy(site.host, &id, moves, there.runners(), &manner.pass, &context.events);
     let copied = context.unless_interrupted(Aftermath::StoreOnly, copying).await?;
-    Ok(carry_out(context, site, plan, after, ("push", flake, copied), (manner, pending)).await)
+    Ok(carry_out(context, site, plan, after, (verb, flake, copied), (manner, pending)).await)
 }
 
 /// Carries out a plan whose closures are on the hypervisor anyway.
@@ -107,7 +107,10 @@ async fn carry_out(
     let mut fresh = None;
     let mut outcomes: Vec<Outcome> = plan.moves.iter().filter_map(line::untouched).collect();
     if !copied.is_empty() {
-        context.events.send(Event::Phase { name: "switch", total: Some(copied.len() as u64) });
+        context.events.send(match verb {
+            "host-push" | "host-rollback" => Event::Phase { name: "switch-host", total: None },
+            _ => Event::Phase { name: "switch", total: Some(copied.len() as u64) },
+        });
         let facts = Facts { verb, who: identity::who().await, flake, keep_failed: manner.keep_failed };
         let attendance = Attendance {
             host: site.host,

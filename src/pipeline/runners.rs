@@ -148,16 +148,16 @@ impl Workshop<'_> {
         match build_local(wanted, self.options(), events).await {
             Ok(_) => Ok(()),
             Err(NotBuilt::Failed(failure)) => Err(failure),
-            Err(NotBuilt::Gone(_)) => Err(Failure::new(
-                Aftermath::NotBuilt,
-                "the derivations vanish from the local store while they are needed",
-            )
-            .help("wait until the garbage collection has ended, and try again")),
+            Err(NotBuilt::Gone(_)) => Err(vanishing()),
         }
     }
 
     /// Derivations that were remembered have been garbage-collected: evaluate afresh.
     async fn evaluate_again(&self, wanted: &[Wanted]) -> Result<()> {
+        if wanted.iter().any(|w| w.name.is_host()) {
+            // It has been evaluated a moment ago.
+            return Err(vanishing());
+        }
         let afresh = EvalRequest {
             words: wanted.iter().map(|w| w.name.to_string()).collect(),
             cache_dir: None,
@@ -226,6 +226,11 @@ impl Workshop<'_> {
             .help("try again; perhaps a garbage collection was faster")),
         }
     }
+}
+
+fn vanishing() -> Failure {
+    Failure::new(Aftermath::NotBuilt, "the derivations vanish from the local store while they are needed")
+        .help("wait until the garbage collection has ended, and try again")
 }
 
 /// Each path once: VMs may share them.

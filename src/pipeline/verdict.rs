@@ -79,7 +79,7 @@ impl Court<'_> {
             _ = over.wait_for(|now| *now == Progress::Over) => None,
             _ = interrupted.wait_for(|yes| *yes) => {
                 let doing = match facts.verb {
-                    "push" | "rollback" => "asking the hypervisor to undo it",
+                    "push" | "rollback" | "host-push" | "host-rollback" => "asking the hypervisor to undo it",
                     _ => "asking the hypervisor to leave it as it is",
                 };
                 let message = format!(

@@ -54,6 +54,28 @@ pub fn steps(outcome: &Outcome, found: Option<&Found>, by_hand: impl Fn(&str) ->
     steps
 }
 
+/// The steps for the hypervisor's own system.
+pub fn of_the_host(outcome: &Outcome, by_hand: impl Fn(&str) -> String) -> Vec<String> {
+    if outcome.reason.as_deref() == Some("changed-by-others") {
+        return vec![
+            "somebody else has switched to another system meanwhile: find out who, and what they want"
+                .to_owned(),
+            "see what is there: deployvm host generations".to_owned(),
+            "deploy what is wanted: deployvm host push".to_owned(),
+        ];
+    }
+    let mut steps = vec![
+        format!("see what does not run: {}", by_hand("systemctl --failed")),
+        "put the cause right".to_owned(),
+        "see which system runs, and which the next boot starts: deployvm host generations".to_owned(),
+    ];
+    if let Some(from) = &outcome.from {
+        let again = by_hand(&format!("{from}/bin/switch-to-configuration test"));
+        steps.push(format!("if it is not the one of before, switch back: {again}"));
+    }
+    steps
+}
+
 /// The newest generation that is neither staged nor what has just failed.
 fn another(found: &Found, outcome: &Outcome) -> Option<u64> {
     let tried = [found.staged(), outcome.to.clone()];

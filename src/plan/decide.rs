@@ -72,7 +72,7 @@ pub fn decide(
 }
 
 /// What cannot be: not enough memory, room or bridges there. Nothing is touched then.
-fn impossible(plan: &Plan, wishes: &[Wish], observed: &Observed) -> Vec<String> {
+pub(super) fn impossible(plan: &Plan, wishes: &[Wish], observed: &Observed) -> Vec<String> {
     const MIB: u64 = 1 << 20;
     let mut reasons = Vec::new();
     let facts = &observed.host;
@@ -165,6 +165,7 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
         flake: wish.flake.clone(),
         made_of: None,
         terms: wish.wanted.as_ref().map(|wanted| Terms::new(wanted, &wish.settings, &taps)),
+        system: None,
     }
 }
 
@@ -173,7 +174,7 @@ fn refusal(wish: &Wish, found: &Found, observed: &Observed) -> Option<String> {
     if found.mode == Mode::HostOwned {
         return Some(format!(
             "the hypervisor's own configuration owns it and would put its runner back at the next boot or switch: \
-             deploy the hypervisor instead, or take microvm.vms.{vm} out of its configuration"
+             deploy it with the hypervisor, by `deployvm host push`, or take microvm.vms.{vm} out of its configuration"
         ));
     }
     if let Some(holder) = &found.locked {

@@ -16,6 +16,8 @@ pub enum Power {
     Restart,
     /// Shut it down and unlink it; its volumes stay.
     Retire,
+    /// Run it on a terminal, and then have it as it was.
+    Run,
 }
 
 impl Power {
@@ -26,12 +28,13 @@ impl Power {
             Self::Stop => "stop",
             Self::Restart => "restart",
             Self::Retire => "retire",
+            Self::Run => "run",
         }
     }
 
     /// Whether a VM runs afterwards.
     pub fn runs(self) -> bool {
-        matches!(self, Self::Start | Self::Restart)
+        matches!(self, Self::Start | Self::Restart | Self::Run)
     }
 }
 

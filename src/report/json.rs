@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use super::Difference;
 use super::page::harmless;
+use super::texts::WireTexts;
+use super::why::WireWhy;
 use super::wire::{WireCheck, WireDiff, WireFailure, WireOutcome, WirePlan};
 use crate::error::{Failure, clean_line};
 use crate::model::event::Event;
@@ -14,6 +16,7 @@ use crate::model::name::VmName;
 use crate::model::outcome::Outcome;
 use crate::model::plan::Plan;
 use crate::model::status::Status;
+use crate::model::system::SystemGeneration;
 use crate::model::template::Template;
 
 /// Raised when a key changes its meaning or goes away; never for a new one.
@@ -126,6 +129,15 @@ pub fn generations(vm: &VmName, generations: &[Generation]) -> String {
     line(Body { vm: vm.as_str(), generations })
 }
 
+/// The one object of `host generations`.
+pub fn system_generations(generations: &[SystemGeneration]) -> String {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        generations: &'a [SystemGeneration],
+    }
+    line(Body { generations })
+}
+
 /// The one object of `history`.
 pub fn history(entries: &[Entry]) -> String {
     #[derive(Serialize)]
@@ -165,6 +177,8 @@ pub fn differences(differences: &[Difference]) -> String {
         from: Option<&'a str>,
         to: Option<&'a str>,
         diff: WireDiff<'a>,
+        why: Option<WireWhy<'a>>,
+        files: Option<WireTexts<'a>>,
     }
     #[derive(Serialize)]
     struct Body<'a> {
@@ -176,6 +190,8 @@ pub fn differences(differences: &[Difference]) -> String {
             from: each.from.as_ref().map(|path| path.as_str()),
             to: each.to.as_ref().map(|path| path.as_str()),
             diff: WireDiff::new(&each.diff, each.bytes_to_send),
+            why: each.why.as_ref().map(Into::into),
+            files: each.files.as_ref().map(Into::into),
         }
     }
     line(Body { vms: differences.iter().map(one).collect() })

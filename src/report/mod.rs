@@ -13,7 +13,6 @@ use tokio::sync::watch::{Receiver, channel};
 use tokio::task::JoinHandle;
 
 use crate::error::Failure;
-use crate::model::closure::ClosureDiff;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::generation::Generation;
@@ -24,7 +23,7 @@ use crate::model::old::{Listing, Old};
 use crate::model::outcome::Outcome;
 use crate::model::plan::Plan;
 use crate::model::status::Status;
-use crate::model::store_path::StorePath;
+use crate::model::system::SystemGeneration;
 use crate::model::template::Template;
 
 mod ask;
@@ -35,8 +34,10 @@ mod plain;
 mod screen;
 mod stream;
 mod terminal;
+mod texts;
 mod trail;
 mod watch;
+mod why;
 mod wire;
 mod wording;
 
@@ -55,10 +56,12 @@ pub mod prune;
 pub mod quantity;
 pub mod status;
 pub mod summary;
+pub mod system;
 pub mod table;
 pub mod template;
 
 pub use ask::Answer;
+pub use difference::Difference;
 pub use watch::Round;
 
 use ci::{Alarm, Forge, Groups};
@@ -103,21 +106,6 @@ pub struct Speech {
     pub verbose: u8,
     /// Where progress is in lines, say at least every few seconds that it goes on.
     pub pulse: bool,
-}
-
-/// What differs for one VM, for `diff`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// The microVM.
-    pub vm: VmName,
-    /// The runner that was compared.
-    pub from: Option<StorePath>,
-    /// The runner that it was compared with.
-    pub to: Option<StorePath>,
-    /// The difference.
-    pub diff: ClosureDiff,
-    /// At most so many NAR bytes would have to be sent, if that was asked.
-    pub bytes_to_send: Option<u64>,
 }
 
 /// Takes a page of Markdown; what it says instead is why it could not be kept.
@@ -266,6 +254,11 @@ impl Reporter {
     /// The generations of one VM, ascending.
     pub fn generations(&self, vm: &VmName, generations: &[Generation]) {
         self.result(|page| generations::text(generations, page), || json::generations(vm, generations));
+    }
+
+    /// The generations of the hypervisor's own system, ascending.
+    pub fn system_generations(&self, generations: &[SystemGeneration]) {
+        self.result(|page| system::text(generations, page), || json::system_generations(generations));
     }
 
     /// What was written of a template.

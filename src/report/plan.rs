@@ -4,6 +4,7 @@
 use super::closure;
 use super::page::{Page, Tone, columns, harmless};
 use super::quantity;
+use super::system;
 use crate::error::clean_line;
 use crate::model::plan::{How, Move, Plan};
 
@@ -30,6 +31,11 @@ pub fn text(plan: &Plan, page: Page) -> String {
         let error = crate::error::last_lines(error, ERROR_LINES);
         lines.extend(error.iter().map(|line| page.wrap("    ", line, INDENT)));
     }
+    if let Some(effects) = plan.effects.as_deref().filter(|effects| !effects.is_empty()) {
+        lines.push(String::new());
+        lines.push("what that does to the microVMs:".to_owned());
+        lines.extend(system::effects(effects, page));
+    }
     lines.push(String::new());
     lines.extend(closing(plan, page));
     lines.join("\n")
@@ -42,6 +48,7 @@ pub fn how(how: &How) -> String {
         How::Restart => "restart".to_owned(),
         How::Stage => "stage".to_owned(),
         How::Install => "install and start".to_owned(),
+        How::Switch => "switch".to_owned(),
         How::Refuse(why) => format!("refused: {}", harmless(why)),
     }
 }
@@ -60,6 +67,7 @@ pub fn counts(plan: &Plan) -> String {
         count(|h| matches!(h, How::Restart), "to restart"),
         count(|h| matches!(h, How::Install), "to install"),
         count(|h| matches!(h, How::Stage), "to stage"),
+        count(|h| matches!(h, How::Switch), "to switch"),
         count(|h| matches!(h, How::Keep), "unchanged"),
         count(|h| matches!(h, How::Refuse(_)), "refused"),
         (!plan.broken.is_empty()).then(|| format!("{} broken", plan.broken.len())),
@@ -75,7 +83,7 @@ fn one(each: &Move, widest: usize, page: Page) -> Vec<String> {
         How::Keep => Tone::Dim,
         How::Refuse(_) => Tone::Bad,
         How::Install => Tone::Good,
-        How::Restart | How::Stage => Tone::Warn,
+        How::Restart | How::Stage | How::Switch => Tone::Warn,
     };
     let how = how(&each.how);
     if matches!(each.how, How::Refuse(_)) {
@@ -144,8 +152,10 @@ fn closing(plan: &Plan, page: Page) -> Vec<String> {
         ("starts: ", names(|h| matches!(h, How::Install))),
         ("does not restart: ", names(|h| matches!(h, How::Keep | How::Stage | How::Refuse(_)))),
     ];
-    for (title, names) in groups.iter().filter(|(_, names)| !names.is_empty()) {
-        lines.push(page.wrap(title, names, columns(title)));
+    // The hypervisor itself never does.
+    let groups = groups.into_iter().filter(|_| plan.effects.is_none());
+    for (title, names) in groups.filter(|(_, names)| !names.is_empty()) {
+        lines.push(page.wrap(title, &names, columns(title)));
     }
     let sends: Vec<u64> =
         plan.moves.iter().filter(|m| m.how != How::Keep).filter_map(|m| m.bytes_to_send).collect();

@@ -100,7 +100,8 @@ fn block(outcome: &Outcome, page: Page) -> Vec<String> {
     }
     let skip = outcome.console.len().saturating_sub(CONSOLE_LINES);
     if outcome.exit != 0 && !outcome.console.is_empty() {
-        lines.push("  last lines of its console:".to_owned());
+        let whose = if outcome.name.is_host() { "of switch-to-configuration" } else { "of its console" };
+        lines.push(format!("  last lines {whose}:"));
         let console = outcome.console.iter().skip(skip);
         lines.extend(
             console.map(|line| page.cut(&format!("    {} {}", page.paint(Tone::Dim, "│"), clean_line(line)))),
@@ -155,6 +156,9 @@ pub fn state(outcome: &Outcome) -> Option<String> {
 /// What to type next, the likeliest first; each can be copied as it stands.
 fn next(outcome: &Outcome) -> Vec<String> {
     let vm = &outcome.name;
+    if vm.is_host() {
+        return of_the_host(outcome);
+    }
     let words: &[&str] = match outcome.exit {
         0..=2 => &[],
         11 => return vec!["deployvm doctor".to_owned()],
@@ -166,6 +170,19 @@ fn next(outcome: &Outcome) -> Vec<String> {
         _ => &["status"],
     };
     words.iter().map(|verb| format!("deployvm {verb} {vm}")).collect()
+}
+
+/// The same for the hypervisor's own system.
+fn of_the_host(outcome: &Outcome) -> Vec<String> {
+    let words: &[&str] = match outcome.exit {
+        0..=2 => &[],
+        11 => &["doctor"],
+        12 => &["host plan"],
+        10 | 13 | 20 | 130 => &["host push"],
+        30 | 31 => &["history"],
+        _ => &["host generations", "status --no-eval"],
+    };
+    words.iter().map(|verb| format!("deployvm {verb}")).collect()
 }
 
 /// How many VMs ended how.

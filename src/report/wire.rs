@@ -10,6 +10,7 @@ use crate::model::check::{CheckResult, From as Place};
 use crate::model::closure::{ClosureDiff, PackageChange};
 use crate::model::outcome::{Outcome, Word};
 use crate::model::plan::{How, Move, Plan};
+use crate::model::system::{Does, Effect};
 
 /// A check's result, without what only the ledger needs.
 #[derive(Debug, Serialize)]
@@ -164,6 +165,7 @@ impl<'a> From<&'a Move> for WireMove<'a> {
             How::Restart => ("restart", None),
             How::Stage => ("stage", None),
             How::Install => ("install", None),
+            How::Switch => ("switch", None),
             How::Refuse(why) => ("refuse", Some(harmless(why))),
         };
         let adopt = each.adopt.iter().map(|(what, path)| WireAdoption { what, path: path.as_str() });
@@ -196,6 +198,31 @@ pub(super) struct WirePlan<'a> {
     moves: Vec<WireMove<'a>>,
     broken: Vec<WireBroken<'a>>,
     warnings: Vec<String>,
+    /// Of a plan for the hypervisor's own system only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effects: Option<Vec<WireEffect<'a>>>,
+}
+
+/// What a switch of the hypervisor's own system does to a VM.
+#[derive(Debug, Serialize)]
+struct WireEffect<'a> {
+    vm: &'a str,
+    does: Does,
+    from: Option<&'a str>,
+    to: Option<&'a str>,
+    notes: Vec<String>,
+}
+
+impl<'a> From<&'a Effect> for WireEffect<'a> {
+    fn from(effect: &'a Effect) -> Self {
+        Self {
+            vm: effect.vm.as_str(),
+            does: effect.does,
+            from: effect.from.as_ref().map(|path| path.as_str()),
+            to: effect.to.as_ref().map(|path| path.as_str()),
+            notes: effect.notes.iter().map(|note| harmless(note)).collect(),
+        }
+    }
 }
 
 impl<'a> From<&'a Plan> for WirePlan<'a> {
@@ -210,6 +237,7 @@ impl<'a> From<&'a Plan> for WirePlan<'a> {
             moves: plan.moves.iter().map(Into::into).collect(),
             broken: plan.broken.iter().map(broken).collect(),
             warnings: plan.warnings.iter().map(|warning| harmless(warning)).collect(),
+            effects: plan.effects.as_ref().map(|all| all.iter().map(Into::into).collect()),
         }
     }
 }

@@ -12,12 +12,14 @@ pub(super) fn doing(phase: &str) -> &str {
     match phase {
         "connect" => "connecting",
         "evaluate" => "evaluating",
+        "evaluate-host" => "evaluating the hypervisor's configuration",
         "build" => "building",
         "look" => "looking at the hypervisor",
         "send" => "sending derivations to the hypervisor",
         "build-there" => "having the hypervisor build",
         "copy" => "copying",
         "switch" => "switching",
+        "switch-host" => "switching the hypervisor's system",
         "check" => "checking",
         other => other,
     }
@@ -28,12 +30,14 @@ pub(super) fn done(phase: &str) -> &str {
     match phase {
         "connect" => "connected",
         "evaluate" => "evaluated",
+        "evaluate-host" => "evaluated the hypervisor's configuration",
         "build" => "built",
         "look" => "looked at the hypervisor",
         "send" => "sent derivations to the hypervisor",
         "build-there" => "had the hypervisor build",
         "copy" => "copied",
         "switch" => "switched",
+        "switch-host" => "switched the hypervisor's system",
         "check" => "checked",
         other => other,
     }
@@ -42,7 +46,9 @@ pub(super) fn done(phase: &str) -> &str {
 /// What a phase counts.
 pub(super) fn counted(phase: &str, count: u64) -> String {
     let noun = match phase {
-        "evaluate" | "switch" | "check" => "microVM",
+        // The hypervisor's own is among them.
+        "evaluate" => "configuration",
+        "switch" | "check" => "microVM",
         "build" | "build-there" => "derivation",
         "copy" | "send" => "path",
         "look" | "connect" => "hypervisor",

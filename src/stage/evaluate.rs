@@ -7,6 +7,7 @@ mod choose;
 mod key;
 mod place;
 mod remedy;
+mod system;
 mod workers;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use place::{locate, of_commit};
+pub use system::{evaluate_system, named, only_hypervisor, outline};
 
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::{cache, git, process};
@@ -148,6 +150,20 @@ pub async fn names(request: &EvalRequest) -> Result<Vec<String>> {
         ..PassThrough::default()
     };
     Flake { reference: &request.flake, pass: &pass }.names().await
+}
+
+/// The flake's `deployvm` output, if it has one, and nothing else of it.
+///
+/// # Errors
+/// 2 when it is no data or wrong, 10 when it cannot be evaluated.
+pub async fn output(request: &EvalRequest) -> Result<Option<DeployvmOutput>> {
+    nix_version().await?;
+    let pass = PassThrough {
+        overrides: request.overrides.clone(),
+        options: request.options.clone(),
+        ..PassThrough::default()
+    };
+    Flake { reference: &request.flake, pass: &pass }.output().await
 }
 
 /// A flake with what the user hands through to Nix.

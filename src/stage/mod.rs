@@ -3,8 +3,10 @@
 
 pub mod build;
 pub mod copy;
+pub mod derive;
 pub mod evaluate;
 pub mod examine;
+pub mod foreground;
 pub mod hook;
 pub mod journal;
 pub mod judge;
@@ -15,6 +17,7 @@ pub mod places;
 pub mod prune;
 pub mod recall;
 pub mod switch;
+pub mod system;
 
 use crate::model::plan::Move;
 

@@ -17,11 +17,12 @@ use crate::model::terms::Terms;
 use crate::tool::events;
 pub use crate::tool::events::{Line, Recorded};
 use crate::tool::microvm::STATE_DIR;
+use crate::tool::system::SYSTEM_PROFILE;
 
 /// What is the same for all switches of one command.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// `push`, `rollback`; or `start`, `stop`, `restart`, `retire`, which undo nothing.
+    /// `push`, `rollback`; `host-push`, `host-rollback` for the hypervisor's own system; or `start`, `stop`, `restart`, `retire`, which undo nothing.
     pub verb: &'static str,
     /// `user@host` of the laptop.
     pub who: String,
@@ -72,6 +73,8 @@ impl OnTrial {
         let mut file = |name: &str, content: String| input.extend([name.to_owned(), content]);
         let files = match facts.verb {
             "push" | "rollback" => script::TRANSACTION_FILES,
+            "run" => script::RUN_FILES,
+            "host-push" | "host-rollback" => script::HOST_FILES,
             _ => script::POWER_FILES,
         };
         for (name, content) in files {
@@ -112,6 +115,12 @@ impl OnTrial {
             ("l_head", head(&transaction, "", &movement, facts)),
         ] {
             file(&format!("p/{name}"), value);
+        }
+        if let Some(system) = &movement.system {
+            let starts: Vec<&str> = system.starts.iter().map(|vm| vm.as_str()).collect();
+            file("p/profile", SYSTEM_PROFILE.to_owned());
+            file("p/starts", starts.join("\n"));
+            file("p/switch", system.seconds.to_string());
         }
         for (what, path) in &movement.adopt {
             file(&format!("p/l_adopt_{what}"), adopted(&transaction, what, path, &movement));

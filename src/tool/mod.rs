@@ -11,4 +11,5 @@ pub mod nix;
 pub mod observation;
 pub mod route;
 pub mod runner;
+pub mod system;
 pub mod systemd;

@@ -6,7 +6,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 
 use crate::error::last_lines;
 use crate::model::ledger::Entry;
-use crate::model::name::VmName;
+use crate::model::name::{HOST, VmName};
 use crate::model::observed::{Found, HostFacts, Mode, Observed, OpenTransaction, Unheard, Unit};
 use crate::model::store_path::StorePath;
 use crate::tool::events::parse_outcome;
@@ -146,7 +146,10 @@ fn open_transaction(line: &str) -> Option<OpenTransaction> {
 fn unheard(text: &str) -> Option<Unheard> {
     let mut parts = text.splitn(4, '\n');
     let mut part = || parts.next().map(str::to_owned);
-    let (id, vm, holder) = (part()?, part()?.parse::<VmName>().ok()?.to_string(), part()?);
+    let (id, vm, holder) = (part()?, part()?, part()?);
+    if vm != HOST && vm.parse::<VmName>().is_err() {
+        return None;
+    }
     let recorded = parse_outcome(&part()?)?;
     let reason = if recorded.exit == 0 { String::new() } else { recorded.reason };
     let holder = last_lines(&holder, 1).concat();

@@ -10,7 +10,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test has its own clock and environment")]
 
+mod graph;
 mod mutate;
+mod system;
 mod targets;
 
 use std::collections::HashSet;
@@ -96,5 +98,5 @@ macro_rules! targets {
 
 targets! {
     reply observation internal_json nix_errors inventory closures ledger generations settings_file
-    output names metadata events terms status journal
+    output names metadata events terms status journal derivation system
 }

@@ -23,14 +23,17 @@ use deployvm::tool::nix::{
 };
 use deployvm::tool::{events as lines, observation as looked, systemd};
 
+pub use crate::graph::derivation;
+pub use crate::system::system;
+
 use crate::fingerprint;
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Sizes by their order only, so that counting up is nothing new for ever.
-fn rough(count: usize) -> u32 {
+pub fn rough(count: usize) -> u32 {
     usize::BITS - count.leading_zeros()
 }
 
@@ -56,7 +59,7 @@ pub fn reply(bytes: &[u8]) -> u64 {
     fingerprint((whole.as_ref().map(kind), followed.as_ref().map(kind)))
 }
 
-fn fields(bytes: &[u8]) -> Vec<String> {
+pub fn fields(bytes: &[u8]) -> Vec<String> {
     bytes.split(|b| *b == 0).map(text).collect()
 }
 
@@ -263,7 +266,8 @@ fn settled_kind(settled: deployvm::error::Result<deployvm::cli::settings::Settle
             ));
         }
     };
-    describe::table(&settled)
+    describe::layers(&settled)
+        .table()
         .lines()
         .for_each(|line| assert!(!line.chars().any(char::is_control), "{line:?}"));
     let mut kinds = Vec::new();

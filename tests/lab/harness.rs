@@ -15,7 +15,7 @@ pub const HYPERVISOR: &str = "root@10.99.0.2";
 
 /// Deadlines with room for a busy machine: only what fails is waited for to the end, and
 /// tests of that shorten what they wait for.
-const DEADLINES: [(&str, &str); 4] = [
+pub const DEADLINES: [(&str, &str); 4] = [
     ("DEPLOYVM_DEFAULTS__SETTLE", "1"),
     ("DEPLOYVM_DEFAULTS__BOOT", "60"),
     ("DEPLOYVM_DEFAULTS__WITHIN", "30"),

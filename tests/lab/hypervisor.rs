@@ -55,6 +55,12 @@ impl Vm {
         assert_eq!(self.booted.as_deref(), wanted, "booted\n{self:#?}");
         let numbered = self.generation.and_then(|n| self.generations.get(&n));
         assert_eq!(numbered.map(String::as_str), wanted, "the profile\n{self:#?}");
+        self.carries(lab, runner)
+    }
+
+    /// Panics unless its process is of this runner.
+    #[track_caller]
+    pub fn carries(&self, lab: &Lab, runner: &str) -> &Self {
         let program = std::fs::read_to_string(lab.disk(&format!("{runner}/bin/microvm-run"))).unwrap();
         let paths: Vec<&str> =
             self.arguments.split([' ', ',', '=']).filter(|word| word.starts_with("/nix/store/")).collect();

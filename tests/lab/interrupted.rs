@@ -247,6 +247,9 @@ fn harm(lab: &Lab, step: &str, how: &str) {
     lab.hv(&match how {
         "process" => format!("kill -s KILL $(systemctl show -p MainPID --value {unit})"),
         "unit" => format!("systemctl kill -s KILL {unit}"),
+        "torn" => format!(
+            "cd /var/lib/deployvm/transactions/{id}/result; printf '{{}}' >check-98; : >check-99; systemctl kill -s KILL {unit}"
+        ),
         _ => format!("systemctl stop {unit}"),
     })
     .expect(0);
@@ -271,6 +274,22 @@ fn a_transaction_whose_whole_unit_is_killed_is_undone() {
     for step in ["stopping", "flipped", "started", "proven"] {
         harm(&lab, step, "unit");
     }
+}
+
+/// What a check said is a file for a moment before it has its text.
+#[test]
+fn what_a_dead_transaction_left_half_done_spoils_nothing() {
+    let lab = Lab::deployed(&[]);
+    harm(&lab, "started", "torn");
+    let entry = lab.last_entry("vm2");
+    assert_eq!(entry["checks"], serde_json::json!([{}]));
+    // A power cut after the outcome leaves the roots: of this one, and one that is forgotten.
+    let id = entry["id"].as_str().unwrap();
+    let root = "ln -s /nix/store/x /nix/var/nix/gcroots/deployvm";
+    lab.hv(&format!("{root}/{id}-to && {root}/20200101t000000-000000-from")).expect(0);
+    lab.edit_vm("vm2", r#"version = "after";"#);
+    lab.push(&["vm2"]).expect(0);
+    lab.tidy();
 }
 
 #[test]

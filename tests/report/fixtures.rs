@@ -79,6 +79,7 @@ pub fn a_move(name: &str, how: How) -> Move {
         flake: None,
         made_of: None,
         terms: None,
+        system: None,
     }
 }
 
@@ -101,6 +102,7 @@ pub fn plan() -> Plan {
         hypervisor: "root@hv.example".to_owned(),
         moves: vec![restart, stage, install, a_move("vm4", How::Keep), refuse],
         broken: Vec::new(),
+        effects: None,
         warnings: vec!["3.1 GiB are free where the store is".to_owned()],
     }
 }

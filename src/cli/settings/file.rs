@@ -86,6 +86,11 @@ fn parse(text: &str, path: &str) -> Result<File> {
 }
 
 impl File {
+    /// The names of all environments.
+    pub(super) fn environments(&self) -> Vec<String> {
+        self.environments.iter().map(|(name, _)| name.clone()).collect()
+    }
+
     /// The layer of this environment.
     pub(super) fn environment(&self, name: &str) -> Result<Node> {
         let Some((_, value)) = self.environments.iter().find(|(known, _)| known == name) else {

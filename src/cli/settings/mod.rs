@@ -34,7 +34,7 @@ use source::Source;
 /// Every layer but the flake's.
 #[derive(Debug)]
 pub struct Layers {
-    environment: Option<String>,
+    environment: Environment,
     root: Option<Utf8PathBuf>,
     /// Weaker than the flake.
     base: Node,
@@ -47,9 +47,20 @@ pub struct Layers {
 pub struct Settled {
     /// The values.
     pub settings: Settings,
-    /// The environment that was chosen, if one was.
-    pub environment: Option<String>,
+    /// Which environment, of which.
+    pub environment: Environment,
     tree: Node,
+}
+
+/// The environment of this run, and those that there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// The one that was chosen, if one was.
+    pub name: Option<String>,
+    /// The flag or the variable that chose it.
+    pub chosen_by: Option<&'static str>,
+    /// Those in `deployvm.toml`, by name.
+    pub known: Vec<String>,
 }
 
 impl Layers {
@@ -88,11 +99,14 @@ impl Layers {
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self> {
         let variables = env::read(variables)?;
-        let environment = global.env.clone().or(variables.environment);
+        let by_flag = global.env.clone().map(|name| (name, "--env"));
+        let chosen = by_flag.or(variables.environment.map(|name| (name, env::ENVIRONMENT)));
         let mut over = file.layer.clone();
-        if let Some(name) = &environment {
+        if let Some((name, _)) = &chosen {
             over = over.merge(&SETTINGS, file.environment(name)?);
         }
+        let (name, chosen_by) = chosen.unzip();
+        let environment = Environment { name, chosen_by, known: file.environments() };
         over = over.merge(&SETTINGS, variables.layer);
         if let Some(hypervisor) = &global.hypervisor {
             let source = Source::Flag("--hypervisor");
@@ -156,16 +170,27 @@ impl Settled {
     /// # Errors
     /// When its configuration says something that is not valid (exit 2).
     pub fn vm(&self, name: &VmName, own: Option<&VmSettings>) -> Result<VmSettings> {
+        parsed(self.tree_of(name, own)?.value())
+    }
+
+    /// The same as a tree, whose hypervisor is the one that was named for this run where
+    /// no layer says more of this VM.
+    fn tree_of(&self, name: &VmName, own: Option<&VmSettings>) -> Result<Node> {
         let mut tree = self.tree.get(&["defaults"]).cloned().unwrap_or_default();
         if let Some(own) = own {
             let source = Source::Module(name.to_string());
             tree = tree.merge(&VM, Node::read(&VM, without_nulls(value_of(own)?), &source, &[])?);
         }
         let layers = self.tree.get(&["vms", name.as_str()]).cloned().unwrap_or_default();
-        let named = layers.text(&["hypervisor"]).map(|(text, _)| text.to_owned());
-        let mut settings: VmSettings = parsed(tree.merge(&VM, layers).value())?;
-        settings.hypervisor = named.or_else(|| self.of_this_run()).or(settings.hypervisor);
-        Ok(settings)
+        let named = layers.text(&["hypervisor"]).is_some();
+        let tree = tree.merge(&VM, layers);
+        match self.tree.text(&["hypervisor"]) {
+            Some((text, source)) if !named && source.is_for_this_run() => {
+                let said = Node::read(&VM, json!({ "hypervisor": text }), source, &[])?;
+                Ok(tree.merge(&VM, said))
+            }
+            _ => Ok(tree),
+        }
     }
 
     /// Refuses settings for VMs that the flake does not have.

@@ -93,6 +93,13 @@ impl Node {
         }
     }
 
+    /// Sets an entry of a table.
+    pub(super) fn put(&mut self, key: &str, node: Self) {
+        if let Self::Table(table) = self {
+            table.insert(key.to_owned(), node);
+        }
+    }
+
     /// Takes out what is at this path.
     pub(super) fn remove(&mut self, path: &[&str]) -> Option<Self> {
         let Self::Table(table) = self else { return None };

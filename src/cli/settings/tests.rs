@@ -89,24 +89,25 @@ impl Given {
 #[test]
 fn later_layers_win_key_by_key() {
     let given = given(TOML).env("staging").variable("DEPLOYVM_DEFAULTS__BOOT", "70").flag("root@hv");
-    insta::assert_snapshot!(describe::table(&given.settled()), @r"
-    defaults.boot              70             DEPLOYVM_DEFAULTS__BOOT
-    defaults.guest.port        22             built in
-    defaults.guest.user        admin          deployvm.toml
-    defaults.guest.via         hypervisor     built in
-    defaults.settle            7              deployvm.toml
-    defaults.verdict           30             built in
-    defaults.within            30             built in
-    hypervisor                 root@hv        --hypervisor
-    hypervisors.main.address   root@main      deployvm.toml
-    hypervisors.main.flake     git+https://x  the flake's deployvm output
-    hypervisors.other.address  o              the flake's deployvm output
-    hypervisors.stage.address  root@stage     deployvm.toml
-    vms.vm1.tags               web            the flake's deployvm output
-    vms.vm2.boot               90             deployvm.toml [environments.staging]
-    vms.vm2.checks.web.http    http://x/      the flake's deployvm output
-    vms.vm2.checks.web.status  200            the flake's deployvm output
-    vms.vm2.checks.web.within  9              deployvm.toml
+    insta::assert_snapshot!(describe::layers(&given.settled()).table(), @r"
+    environment                staging, of split, staging  --env
+    defaults.boot              70                          DEPLOYVM_DEFAULTS__BOOT
+    defaults.guest.port        22                          built in
+    defaults.guest.user        admin                       deployvm.toml
+    defaults.guest.via         hypervisor                  built in
+    defaults.settle            7                           deployvm.toml
+    defaults.verdict           30                          built in
+    defaults.within            30                          built in
+    hypervisor                 root@hv                     --hypervisor
+    hypervisors.main.address   root@main                   deployvm.toml
+    hypervisors.main.flake     git+https://x               the flake's deployvm output
+    hypervisors.other.address  o                           the flake's deployvm output
+    hypervisors.stage.address  root@stage                  deployvm.toml
+    vms.vm1.tags               web                         the flake's deployvm output
+    vms.vm2.boot               90                          deployvm.toml [environments.staging]
+    vms.vm2.checks.web.http    http://x/                   the flake's deployvm output
+    vms.vm2.checks.web.status  200                         the flake's deployvm output
+    vms.vm2.checks.web.within  9                           deployvm.toml
     ");
 }
 

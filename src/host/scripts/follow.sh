@@ -35,6 +35,6 @@ printf '.\n'
 field "$(cat "$dir/outcome")"
 field "$(tail -n 30 "$dir/console" 2>/dev/null)"
 for f in "$dir"/result/check-*; do
-    if [ -e "$f" ]; then field "$(cat "$f")"; fi
+    if [ -s "$f" ]; then field "$(cat "$f")"; fi
 done
 finish 0

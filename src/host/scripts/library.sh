@@ -25,13 +25,16 @@ p() { said "$dir/p/$1"; }
 keep() { printf '%s' "$2" >"$dir/before/$1"; }
 kept() { said "$dir/before/$1"; }
 
-vm=$(p vm)
+# about VM: whose links and units the other parts mean from now on.
+about() {
+    vm=$1 vmdir=$(p state_dir)/$1 unit=microvm@$1.service
+    helpers="microvm-set-booted@$1.service microvm-tap-interfaces@$1.service microvm-macvtap-interfaces@$1.service microvm-pci-devices@$1.service microvm-virtiofsd@$1.service"
+}
+about "$(p vm)"
 id=$(p id)
 to=$(p to)
+# shellcheck disable=SC2034 # host.sh knows one way only
 how=$(p how)
-vmdir=$(p state_dir)/$vm
-unit=microvm@$vm.service
-helpers="microvm-set-booted@$vm.service microvm-tap-interfaces@$vm.service microvm-macvtap-interfaces@$vm.service microvm-pci-devices@$vm.service microvm-virtiofsd@$vm.service"
 own_root=/nix/var/nix/gcroots/deployvm
 
 # step WORD [DETAIL]: tells whoever follows.
@@ -80,6 +83,7 @@ look() {
     done
     return 1
 }
+# shellcheck disable=SC2034 # whoever asks for it takes what it needs
 look_once() {
     ACTIVE='' SUB='' PID=0 INVOCATION=''
     while IFS='=' read -r key value; do
@@ -142,6 +146,16 @@ point() {
 # root NAME PATH / unroot NAME: hold a store path while the transaction lasts.
 root() { mkdir -p "$own_root" && ln -sfn -- "$2" "$own_root/$id-$1"; }
 unroot() { rm -f -- "$own_root/$id-$1"; }
+
+# unroot_ended: those of switches that have ended. Who went down with the machine in its
+# last step could not drop them, and nothing works on it any more.
+unroot_ended() {
+    for ended_root in "$own_root"/*-to "$own_root"/*-from; do
+        [ -L "$ended_root" ] || continue
+        ended_dir=${ended_root##*/} ended_dir=$base/transactions/${ended_dir%-*}
+        if [ -e "$ended_dir/outcome" ] || [ ! -e "$ended_dir" ]; then rm -f -- "$ended_root"; fi
+    done
+}
 
 # disarm: the guard is not needed any more.
 disarm() { systemctl stop --no-block "deployvm-guard-$vm-$id.timer" 2>/dev/null || :; }

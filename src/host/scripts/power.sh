@@ -13,6 +13,10 @@ set -u
 dir=$(CDPATH='' cd -- "${0%/*}" && pwd) || exit 70
 # shellcheck source=src/host/scripts/library.sh
 . "$dir/library.sh"
+# shellcheck source=src/host/scripts/trial.sh
+. "$dir/trial.sh"
+# shellcheck source=src/host/scripts/machine.sh
+. "$dir/machine.sh"
 # shellcheck source=src/host/scripts/switch.sh
 . "$dir/switch.sh"
 # shellcheck source=src/host/scripts/record.sh

@@ -1,7 +1,8 @@
 # record.sh: generations, roots, checks, the ledger and the outcome. Nothing here
 # parses or composes JSON: the laptop prepared the constant parts (l/, c/NN/json),
 # and only digits and words of our own are added. Sourced by transaction.sh.
-profile=$base/profiles/$vm
+profile=$(p profile)
+if [ -z "$profile" ]; then profile=$base/profiles/$vm; fi
 
 # generation_of PATH: its number, empty when it has none. The highest, if several.
 generation_of() {
@@ -25,7 +26,7 @@ make_generation() {
         HOME=$dir/home nix-env -p "$profile" --switch-generation "$n" >/dev/null 2>"$dir/result/generation" || return 1
     else
         HOME=$dir/home nix-env -p "$profile" --set "$1" >/dev/null 2>"$dir/result/generation" || return 1
-        n=$(readlink -- "$profile") n=${n#"$vm"-} n=${n%-link}
+        n=$(readlink -- "$profile") n=${n#"${profile##*/}"-} n=${n%-link}
     fi
     [ "$(readlink -- "$profile-$n-link")" = "$1" ] && echo "$n"
 }
@@ -185,7 +186,7 @@ one_check() {
         probe "$1"
         if holds "$1"; then verdict_of "$1" true null; return 0; fi
         [ "$(now)" -lt "$until" ] || break
-        sleep $pause
+        sleep "$pause"
         case $pause in 0.1) pause=0.3 ;; 0.3) pause=1 ;; esac
     done
     excused "$1"
@@ -218,7 +219,9 @@ excused() {
 # verdict_of NN true|false NOTE: for the ledger and for whoever follows.
 verdict_of() {
     millis=$(($(now) - BEGAN))
-    printf '%s,"ok":%s,"millis":%s,"note":%s}' "$(said "$dir/c/$1/json")" "$2" "$millis" "$3" >"$dir/result/check-$1"
+    # By rename: who is killed here leaves no half of it to the ledger.
+    printf '%s,"ok":%s,"millis":%s,"note":%s}' "$(said "$dir/c/$1/json")" "$2" "$millis" "$3" >"$dir/result/.check-$1" &&
+        [ -s "$dir/result/.check-$1" ] && mv -fT -- "$dir/result/.check-$1" "$dir/result/check-$1"
     printf 'check %s %s %s %s\n' "$1" "$2" "$millis" "$3" >>"$dir/events"
 }
 
@@ -230,23 +233,6 @@ passing_again() {
         probe "$n"
         holds "$n" || return 1
     done
-}
-
-# console: the last lines of the invocation that failed, before it is undone.
-console() {
-    [ ! -e "$dir/console" ] || return 0
-    invocation=$(kept trial_invocation)
-    [ -n "$invocation" ] || return 0
-    # What it said last may be on its way still.
-    timeout 5 journalctl --sync 2>/dev/null
-    if [ "$invocation" != "$(kept invocation)" ]; then
-        journalctl -q -o cat -n 30 --no-pager "_SYSTEMD_INVOCATION_ID=$invocation"
-    else
-        # The main process never came so far: what its helpers said since the stop.
-        journalctl -q -o cat -n 60 --no-pager --after-cursor "$(kept cursor)" -u "microvm-*@$vm.service" -u "$unit" |
-            grep -v 'was skipped because of an unmet condition' | tail -n 30
-    fi 2>/dev/null | cut -c 1-400 >"$dir/.console"
-    mv -f "$dir/.console" "$dir/console"
 }
 
 # outcome RESULT EXIT NUMBER: prepared here, published when the ledger has it.
@@ -307,7 +293,7 @@ ledger() {
     esac
     list=
     for f in "$dir"/result/check-*; do
-        [ -e "$f" ] || continue
+        [ -s "$f" ] || continue
         list="${list:+$list,}$(cat "$f")"
     done
     if [ -s "$dir/verdict.checks" ]; then list="${list:+$list,}$(cat "$dir/verdict.checks")"; fi

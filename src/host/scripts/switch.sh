@@ -33,27 +33,6 @@ run() {
     verdict
 }
 
-# fail WORD: on trial something went wrong.
-fail() {
-    rm -f -- "$dir/reserve"
-    console
-    if [ -n "$(p keep_failed)" ]; then decide "keep.$1"; else decide "undo.$1"; fi
-    step failed "$1"
-}
-
-# interrupted: whether somebody decided meanwhile.
-interrupted() { [ -L "$dir/decided" ]; }
-
-# unfinished_neighbour: whether another switch of this VM died and waits to be ended.
-unfinished_neighbour() {
-    for neighbour in "$base"/transactions/*/; do
-        neighbour=${neighbour%/}
-        if [ "$neighbour" = "$dir" ] || [ -e "$neighbour/outcome" ] || [ ! -e "$neighbour/before/recorded" ]; then continue; fi
-        if [ "$(cat "$neighbour/p/vm" 2>/dev/null)" = "$vm" ]; then return 0; fi
-    done
-    return 1
-}
-
 # record: what is there now, before anything is touched. Only when all of it is on the
 # disk does `recorded` say so, and only then may anything be undone.
 record() {
@@ -109,123 +88,11 @@ runner_to_restore() {
     if [ "$(kept was_up)" != no ] && [ -n "$booted" ]; then echo "$booted"; else kept current; fi
 }
 
-# stop_timeout: the unit's own, in seconds, rounded up; 90 when it has none.
-stop_timeout() {
-    systemctl show -p TimeoutStopUSec --value -- "$unit" | awk '
-        /infinity/ || NF == 0 { print 90; exit }
-        { s = 0
-          for (i = 1; i <= NF; i++) {
-              n = $i + 0
-              if ($i ~ /[0-9]ms$/) s += n / 1000
-              else if ($i ~ /[0-9]us$/) s += n / 1000000
-              else if ($i ~ /min$/) s += n * 60
-              else if ($i ~ /h$/) s += n * 3600
-              else if ($i ~ /[0-9]s$/) s += n
-          }
-          s = (s == int(s)) ? s : int(s) + 1
-          print (s < 1 ? 90 : s) }'
-}
-
-# arm: the guard that undoes when this process is killed.
-arm() {
-    # Again, because systemd does not answer while it re-executes itself.
-    for arm_round in 1 2 3 4 5 6 7 8 9 10; do
-        if systemd-run --quiet --collect --unit="deployvm-guard-$vm-$id" \
-            --on-active=5s --timer-property=OnUnitInactiveSec=5s --timer-property=AccuracySec=500ms \
-            --property=KillMode=process --property=SuccessExitStatus=75 /bin/sh "$dir/transaction.sh" guard 2>"$dir/result/arm"; then return 0; fi
-        if systemctl is-active --quiet "deployvm-guard-$vm-$id.timer"; then return 0; fi
-        if [ "$arm_round" -lt 10 ]; then sleep 0.5; fi
-    done
-    return 1
-}
-
 # install_directory: a VM that the hypervisor does not have gets its directory.
 install_directory() {
     [ -d "$vmdir" ] && return 0
     # -h: whoever owns the state directory could put a link in its place meanwhile.
     mkdir -m 0775 -- "$vmdir" && chown -h -- microvm:kvm "$vmdir"
-}
-
-# ask_guest: starts the booted runner's own shutdown program, as the unit would, but
-# with its stdin held open: some runners only wait for the guest while it is.
-ask_guest() {
-    ask=$vmdir/booted/bin/microvm-shutdown
-    [ -x "$ask" ] || return 1
-    rm -f "$dir/hold" && mkfifo -m 0600 "$dir/hold" || return 1
-    login "$unit"
-    (
-        cd "$vmdir" || exit 1
-        exec 7<>"$dir/hold" 8>&- 9>&-
-        exec setpriv --reuid="${LOGIN_USER:-microvm}" --regid="${LOGIN_GROUP:-kvm}" --init-groups -- "$ask" <&7 7<&- >/dev/null 2>&1
-    ) &
-    ASKED=$!
-}
-
-# stop_vm SECONDS: asks the guest to shut down and waits so long for it, then ends it.
-# Sets SHUTDOWN to clean, killed or none. Fails when it will not go.
-stop_vm() {
-    SHUTDOWN=none ASKED=
-    look || return 1
-    stop_pid=$PID
-    if alive "$stop_pid"; then
-        step stopping "$1"
-        SHUTDOWN=killed
-        stop_until=$(($(now) + $(milliseconds "$1")))
-        if ask_guest; then
-            while [ "$(now)" -lt "$stop_until" ]; do
-                if ! alive "$stop_pid"; then SHUTDOWN=gone; break; fi
-                sleep 0.05
-            done
-        fi
-    fi
-    # Also cancels a restart that systemd has planned. The helpers are named so that
-    # their stop jobs are done, too, before they are started again.
-    # shellcheck disable=SC2086 # a list of unit names
-    systemctl stop -- "$unit" $helpers 2>/dev/null 8>&- 9>&- &
-    stopping=$!
-    if alive "$stop_pid"; then
-        sleep 1
-        if alive "$stop_pid"; then kill -s TERM "$stop_pid" 2>/dev/null; fi
-        stop_tries=0
-        while alive "$stop_pid" && [ $stop_tries -lt 50 ]; do sleep 0.1; stop_tries=$((stop_tries + 1)); done
-        if alive "$stop_pid"; then kill -s KILL "$stop_pid" 2>/dev/null; fi
-    fi
-    stop_tries=0
-    while kill -0 "$stopping" 2>/dev/null && [ $stop_tries -lt 300 ]; do sleep 0.1; stop_tries=$((stop_tries + 1)); done
-    kill "$stopping" 2>/dev/null
-    wait "$stopping" 2>/dev/null
-    [ -n "$ASKED" ] && kill "$ASKED" 2>/dev/null
-    rm -f "$dir/hold"
-    look || return 1
-    if [ "$SHUTDOWN" = gone ]; then
-        # It ended by itself; by a signal (out of memory, say) is not cleanly. 1 is
-        # CLD_EXITED.
-        SHUTDOWN=killed
-        case $(systemctl show -p ExecMainCode --value -- "$unit") in 0 | 1) SHUTDOWN=clean ;; esac
-    fi
-    ! alive "$stop_pid" && { [ "$ACTIVE" = inactive ] || [ "$ACTIVE" = failed ]; }
-}
-
-# start_vm RUNNER: starts the unit and sees that a process of that runner lives.
-# Sets WHY when it fails.
-start_vm() {
-    # shellcheck disable=SC2086 # a list of unit names
-    systemctl reset-failed -- "$unit" $helpers 2>/dev/null || :
-    keep cursor "$(journalctl -q -n 0 --show-cursor 2>/dev/null | sed -n 's/^-- cursor: //p')"
-    STARTED=$(now)
-    timeout -k 5 "$(p boot)" systemctl start -- "$unit" 2>"$dir/result/start" 8>&- 9>&-
-    rc=$?
-    look || { WHY=systemd-silent; return 1; }
-    TRIAL_PID=$PID TRIAL_INVOCATION=$INVOCATION
-    keep trial_invocation "$INVOCATION"
-    if [ "$rc" = 124 ]; then WHY=start-timeout; return 1; fi
-    # The exit code proves nothing; the process does.
-    if [ "$ACTIVE" != active ] || [ "$PID" = 0 ]; then
-        WHY=process-exited
-        [ "$rc" = 0 ] || WHY=start-failed
-        return 1
-    fi
-    if [ "$(readlink -- "$vmdir/booted")" != "$1" ]; then WHY="booted-differs"; return 1; fi
 }
 
 # steady: the same main process of the same invocation as at the start. The process is
@@ -309,13 +176,19 @@ taps() {
 }
 is_up() { flags=$(cat "/sys/class/net/$1/flags" 2>/dev/null) && [ $((flags & 1)) = 1 ]; }
 
-# verdict: waits for the laptop. Without one, the deadline decides.
-verdict() {
-    step waiting "$(p verdict)"
-    until=$(($(now) + $(milliseconds "$(p verdict)")))
-    while ! interrupted; do
-        tick || { fail "$WHY"; return; }
-        if [ "$(now)" -ge "$until" ]; then console; decide undo.no-verdict; break; fi
-        sleep 0.05
-    done
+# console: the last lines of the invocation that failed, before it is undone.
+console() {
+    [ ! -e "$dir/console" ] || return 0
+    invocation=$(kept trial_invocation)
+    [ -n "$invocation" ] || return 0
+    # What it said last may be on its way still.
+    timeout 5 journalctl --sync 2>/dev/null
+    if [ "$invocation" != "$(kept invocation)" ]; then
+        journalctl -q -o cat -n 30 --no-pager "_SYSTEMD_INVOCATION_ID=$invocation"
+    else
+        # The main process never came so far: what its helpers said since the stop.
+        journalctl -q -o cat -n 60 --no-pager --after-cursor "$(kept cursor)" -u "microvm-*@$vm.service" -u "$unit" |
+            grep -v 'was skipped because of an unmet condition' | tail -n 30
+    fi 2>/dev/null | cut -c 1-400 >"$dir/.console"
+    mv -f "$dir/.console" "$dir/console"
 }

@@ -15,6 +15,10 @@ set -u
 dir=$(CDPATH='' cd -- "${0%/*}" && pwd) || exit 70
 # shellcheck source=src/host/scripts/library.sh
 . "$dir/library.sh"
+# shellcheck source=src/host/scripts/trial.sh
+. "$dir/trial.sh"
+# shellcheck source=src/host/scripts/machine.sh
+. "$dir/machine.sh"
 # shellcheck source=src/host/scripts/switch.sh
 . "$dir/switch.sh"
 # shellcheck source=src/host/scripts/undo.sh
@@ -22,40 +26,4 @@ dir=$(CDPATH='' cd -- "${0%/*}" && pwd) || exit 70
 # shellcheck source=src/host/scripts/record.sh
 . "$dir/record.sh"
 
-# Only one process works on a transaction: it holds this lock as long as it lives.
-exec 8>"$dir/alive"
-mode=${1:-}
-if [ -e "$dir/outcome" ]; then clear_away; exit 0; fi
-
-case $mode in
-run)
-    # begin.sh holds it until systemd has said that this runs.
-    flock -w 60 8 || exit 75
-    if [ -e "$dir/outcome" ]; then exit 0; fi
-    lock_vm 2 || { refuse locked; exit 0; }
-    if unfinished_neighbour; then refuse unfinished-before; exit 0; fi
-    run
-    ;;
-guard | stopped | close)
-    if [ "$mode" = stopped ]; then flock -w 5 8 || exit 75; else flock -n 8 || { overdue; exit 75; }; fi
-    # It may have ended while we waited.
-    if [ -e "$dir/outcome" ]; then clear_away; exit 0; fi
-    # The decider is recorded first: whoever comes later obeys it.
-    case $mode in
-    guard) decide undo.transaction-killed ;;
-    stopped) decide undo.transaction-stopped ;;
-    close)
-        # Its process is gone: with the machine, or alone.
-        case $(kept boot) in
-        '' | "$(boot_id)") decide undo.transaction-killed ;;
-        *) decide undo.hypervisor-restarted ;;
-        esac
-        ;;
-    esac
-    if shutting_down; then links_for_shutdown; exit 0; fi
-    lock_vm 60 || exit 75
-    ;;
-*) exit 64 ;;
-esac
-finish
-exit 0
+attend "${1:-}"

@@ -1,39 +1,12 @@
 # undo.sh: the way back, and the end of every transaction. Every function here can be
 # run again after it was killed half-way. Sourced by transaction.sh.
 
-# finish: carries out what was decided and writes the outcome. When the disk is too full
-# for that, the guard comes again.
-finish() {
-    rm -f -- "$dir/reserve"
-    [ -n "$(decided)" ] || decide undo.undecided
-    verdict=$(decided)
-    step decided "$verdict"
-    if [ ! -s "$dir/result/outcome" ]; then
-        if ! ours_still; then
-            outcome failed 40 ''
-            replace_decision undo.changed-by-others
-        else
-            case $verdict in
-            commit.*) commit || { replace_decision undo.commit-failed; undo; } ;;
-            keep.*) leave ;;
-            *) undo ;;
-            esac
-        fi
-    fi
-    stop_watching
-    put_away
-    [ -s "$dir/result/outcome" ] && ledger && publish || exit 75
-}
-
 # ours_still: nobody else has pointed `current` elsewhere since we began.
 ours_still() {
     [ "$(kept recorded)" = yes ] || return 0
     ours_now=$(readlink -- "$vmdir/current") || ours_now=
     case $ours_now in "$to" | "$(kept current)" | "$(kept booted)") return 0 ;; *) return 1 ;; esac
 }
-
-# replace_decision VERDICT: a commit that could not be carried out is undone.
-replace_decision() { ln -sfnT -- "$1" "$dir/decided"; }
 
 # commit: `current` forward, a number, the roots that the microvm command expects. Once
 # `committed` is on the disk, nothing goes back any more.

@@ -1,7 +1,7 @@
 //! Which flake is meant: the nearest one around the current directory, the one the
 //! user named, or a certain commit of either.
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::error::{Failure, Result};
 use crate::host::git::{self, Around};
@@ -27,7 +27,8 @@ pub fn locate(flake: Option<&str>, rev: Option<&str>, cwd: &Utf8Path) -> Result<
             None => Ok(text.to_owned()),
         };
     }
-    let start = cwd.join(text);
+    // Without the `.` of `.` and `./here`, which nobody would write at the end of a path.
+    let start: Utf8PathBuf = cwd.join(text).components().collect();
     let Some(dir) = git::nearest_flake(&start) else {
         let message = format!("no flake here: neither {start} nor a directory above it has a flake.nix");
         return Err(Failure::usage(message).help(
@@ -121,7 +122,6 @@ fn unreadable(dir: &Utf8Path) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use camino::Utf8PathBuf;
 
     fn tree() -> (tempfile::TempDir, Utf8PathBuf) {
         let temp = tempfile::tempdir().unwrap();
@@ -138,7 +138,17 @@ mod tests {
         assert_eq!(locate(None, None, &repo.join("sub/deep")).unwrap(), root.as_str());
         git2::Repository::init(&repo).unwrap();
         let error = locate(None, None, &repo.join("sub/deep")).unwrap_err();
-        assert!(error.message.starts_with("no flake here"), "{error}");
+        let deep = repo.join("sub/deep");
+        let message = |named: &Utf8Path| {
+            format!("no flake here: neither {named} nor a directory above it has a flake.nix")
+        };
+        assert_eq!(error.message, message(&deep));
+        // The path as anyone would write it, however it was typed.
+        for typed in [".", "./", "./.", "../deep/."] {
+            let error = locate(Some(typed), None, &deep).unwrap_err();
+            let named = if typed.starts_with("..") { repo.join("sub/deep/../deep") } else { deep.clone() };
+            assert_eq!(error.message, message(&named), "{typed}");
+        }
         assert!(error.help.unwrap().contains("--flake"));
         std::fs::write(repo.join("sub/flake.nix"), "{ }").unwrap();
         assert_eq!(locate(Some("."), None, &repo.join("sub/deep")).unwrap(), repo.join("sub").as_str());

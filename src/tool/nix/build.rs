@@ -41,6 +41,12 @@ pub fn dependents(derivation: &StorePath, pass: &PassThrough) -> Argv {
     super::options(argv, pass)
 }
 
+/// Asks by which derivation a path was made.
+pub fn deriver(path: &StorePath, pass: &PassThrough) -> Argv {
+    let argv = Argv::new("nix-store").args(["--query", "--deriver", path.as_str()]);
+    super::options(argv, pass)
+}
+
 /// Follows a build and remembers what a failure needs.
 #[derive(Debug, Default)]
 pub struct Watch {

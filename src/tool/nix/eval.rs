@@ -52,7 +52,7 @@ pub fn configuration(flake: &str, pass: &PassThrough, vm: &VmName) -> Argv {
     evaluate(format!("{flake}#nixosConfigurations.\"{vm}\""), pass, &["--apply", INVENTORY])
 }
 
-fn evaluate(installable: String, pass: &PassThrough, rest: &[&str]) -> Argv {
+pub(super) fn evaluate(installable: String, pass: &PassThrough, rest: &[&str]) -> Argv {
     // `nix eval` never answers from Nix's evaluation cache, but opens it: parallel
     // calls then meet a busy database, and old failures are told without their text.
     let always = ["--json", "--no-eval-cache"];

@@ -162,7 +162,7 @@ impl Cell {
     }
 
     fn end(&self, at: Stretch) -> Fate {
-        use Stretch::{Committing, Copying, Deciding, Recording, Trial};
+        use Stretch::{Committing, Copying, Deciding, Looking, Recording, Trial};
         let begun = at >= Recording;
         match self.fault {
             // Without the laptop there is no verdict, and nobody begins with vm2.
@@ -175,6 +175,8 @@ impl Cell {
                 _ if begun => Ends("new", "new"),
                 _ => Ends("old", "old"),
             },
+            // Who is not there at the first word is not there.
+            LinkBlip if self.step.name == "connect" => Ends("old|new", "old|new"),
             LinkBlip => match at {
                 Recording | Trial => Ends("old|new", "old|new"),
                 _ => Ends("new", "new"),
@@ -205,8 +207,10 @@ impl Cell {
                     Ends("old|new", "old|new")
                 }
             }
-            // Who holds the lock wins; before it is taken, who comes first.
+            // Who holds the lock wins. Before it is taken, who comes first: what the plan was
+            // not made for is refused, and so is a wish without the commit that runs.
             SameVm => match at {
+                Looking if self.verb == "push" => Ends("theirs", "new"),
                 Copying => Ends("theirs", "old"),
                 Deciding => Ends("old|new", "old|new"),
                 _ => Ends("new", "new"),

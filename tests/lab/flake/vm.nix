@@ -9,6 +9,7 @@
 #             "stdin": when its own stdin ends, as older runners do
 #   stopSeconds   how long the guest takes to shut down
 #   evalCost  seconds that its evaluation takes, about
+#   motd      text of its /etc/motd, null: none
 #   fault     null or one of panic exit tap http mute slow eval build
 { parts }:
 name: words:
@@ -24,6 +25,7 @@ let
     shutdown = "waits";
     stopSeconds = 0;
     evalCost = 0;
+    motd = null;
     fault = null;
   };
   known = builtins.attrNames defaults ++ [ "index" ];
@@ -84,6 +86,7 @@ let
   etc = run "etc" { } ''
     mkdir -p $out/etc/systemd
     echo ${name} >$out/etc/hostname
+    ${if vm.motd == null then "" else "printf '%b' '${vm.motd}' >$out/etc/motd"}
     ln -s ${units} $out/etc/systemd/system
   '';
 

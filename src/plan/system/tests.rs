@@ -1,0 +1,211 @@
+//! What is there and what is wanted in, what a switch does and says out.
+
+use super::*;
+use crate::model::inventory::Wanted;
+use crate::model::observed::{OpenTransaction, Unit};
+use crate::model::system::FoundGeneration;
+
+fn path(name: &str) -> StorePath {
+    format!("/nix/store/x38mw7pb00krln22ws43jyj0bkdkag9l-{name}").parse().unwrap()
+}
+
+fn vm(name: &str) -> VmName {
+    name.parse().unwrap()
+}
+
+fn found(active: &str, current: &str, mode: Mode) -> Found {
+    let up = active == "active";
+    Found {
+        current: Some(path(current).to_string()),
+        booted: up.then(|| path(current).to_string()),
+        flake: None,
+        mode,
+        autostart: true,
+        unit: Unit { active: active.to_owned(), main_pid: up.then_some(42), ..Unit::default() },
+        running: None,
+        current_valid: true,
+        booted_valid: true,
+        generations: Vec::new(),
+        generation: None,
+        generation_times: Vec::new(),
+        pins: Vec::new(),
+        locked: None,
+        mem: None,
+    }
+}
+
+fn declared(runner: &str, toplevel: &str) -> Declared {
+    let wanted = Wanted {
+        name: vm("x"),
+        drv: path("x.drv"),
+        runner: path(runner),
+        toplevel: Some(path(toplevel)),
+        system: String::new(),
+        hypervisor: None,
+        mem: None,
+        vcpu: None,
+        interfaces: Vec::new(),
+        addresses: Vec::new(),
+        cid: None,
+        volumes: Vec::new(),
+        sshd: false,
+        settings: None,
+    };
+    Declared { owned: true, restart_if_changed: true, wanted: Some(wanted) }
+}
+
+fn wish(vms: &[(&str, Declared)], autostart: &[&str]) -> WantedSystem {
+    WantedSystem {
+        wanted: declared("new", "x").wanted.unwrap(),
+        boot: Boot::default(),
+        autostart: autostart.iter().map(|name| vm(name)).collect(),
+        vms: vms.iter().map(|(name, declared)| (vm(name), declared.clone())).collect(),
+    }
+}
+
+fn observed(vms: &[(&str, Found)]) -> Observed {
+    let vms = vms.iter().map(|(name, found)| (vm(name), found.clone())).collect();
+    Observed {
+        vms,
+        host: crate::model::observed::HostFacts {
+            state_free: 1 << 40,
+            store_free: 1 << 40,
+            ..Default::default()
+        },
+        ..Observed::default()
+    }
+}
+
+fn system() -> FoundSystem {
+    let generation = |number, name: &str| FoundGeneration {
+        number,
+        time: 0,
+        path: path(name),
+        version: None,
+        boot: Boot::default(),
+    };
+    FoundSystem {
+        current: path("old").to_string(),
+        default: Some(2),
+        generations: vec![generation(1, "older"), generation(2, "old")],
+        toplevels: [(vm("a"), path("a-top")), (vm("c"), path("c-top"))].into(),
+        ..FoundSystem::default()
+    }
+}
+
+#[test]
+fn what_a_switch_does_to_each_vm() {
+    let mut deployed = found("active", "d-1", Mode::HostOwned);
+    deployed.generations = vec![(3, path("d-1"))];
+    let keeps = Declared { restart_if_changed: false, ..declared("d-2", "d-top2") };
+    let by_hand = Declared { owned: false, ..declared("f-2", "f-top2") };
+    let wish = wish(
+        &[
+            ("a", declared("a-2", "a-top2")),
+            ("b", declared("b-2", "b-top2")),
+            ("c", declared("c-1", "c-top")),
+            ("d", keeps),
+            ("e", declared("e-1", "e-top")),
+            ("f", by_hand),
+            ("new", declared("new-1", "new-top")),
+        ],
+        &["a", "b", "f", "g", "new"],
+    );
+    let observed = observed(&[
+        ("a", found("active", "a-1", Mode::HostOwned)),
+        ("b", found("inactive", "b-1", Mode::HostOwned)),
+        ("c", found("active", "c-1", Mode::HostOwned)),
+        ("d", deployed),
+        ("e", found("inactive", "e-1", Mode::HostOwned)),
+        ("f", found("active", "f-1", Mode::UpdateFlake)),
+        ("g", found("inactive", "g-1", Mode::Imperative)),
+        ("h", found("active", "h-1", Mode::Imperative)),
+    ]);
+    let lines: Vec<String> = effects(&wish, &system(), &observed)
+        .iter()
+        .map(|e| {
+            let name = |p: &Option<StorePath>| p.as_ref().map_or("-".to_owned(), |p| p.name().to_owned());
+            format!("{} {} {} {} {}", e.vm, e.does, name(&e.from), name(&e.to), e.notes.join("; "))
+        })
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    a restarted a-1 a-2 
+    b started b-1 b-2 
+    c untouched c-1 - 
+    d staged d-1 d-2 generation 3, which is staged, is not the hypervisor's own: it puts its runner in its place; it goes on with what it runs; its next start, or crash, boots the new one
+    e untouched e-1 - 
+    f untouched f-1 - 
+    g started g-1 - 
+    h untouched h-1 - 
+    new started - new-1 
+    ");
+}
+
+#[test]
+fn keeps_switches_or_refuses() {
+    let aim = |to: &str| Aim {
+        to: path(to),
+        boot: Boot::default(),
+        effects: Some(Vec::new()),
+        checks: Vec::new(),
+        deadlines: Deadlines::default(),
+        note: None,
+    };
+    let how = |to: &str, system: &FoundSystem, observed: &Observed| {
+        let plan = decide("hv", aim(to), system, observed, &BTreeMap::new());
+        assert!(plan.moves[0].vm.is_host());
+        plan.moves[0].how.clone()
+    };
+    let nobody = observed(&[]);
+    assert_eq!(how("old", &system(), &nobody), How::Keep);
+    assert_eq!(how("new", &system(), &nobody), How::Switch);
+    // It runs, but the next boot starts another.
+    let tested = FoundSystem { current: path("new").to_string(), ..system() };
+    assert_eq!(how("new", &tested, &nobody), How::Switch);
+    let mut busy = found("active", "a-1", Mode::Imperative);
+    busy.locked = Some("me".to_owned());
+    let busy = observed(&[("a", busy)]);
+    assert_eq!(how("new", &system(), &busy), How::Refuse("a is locked by me".to_owned()));
+    let open = OpenTransaction { id: "x".to_owned(), vm: HOST.to_owned(), alive: true };
+    let open = Observed { open: vec![open], ..nobody };
+    assert!(matches!(how("new", &system(), &open), How::Refuse(_)));
+}
+
+#[test]
+fn only_what_is_known_to_differ_needs_a_reboot() {
+    let boot = |kernel: &str, params: &str| Boot {
+        kernel: Some(path(kernel)),
+        params: Some(params.to_owned()),
+        ..Boot::default()
+    };
+    assert_eq!(reboot(&boot("a", "x"), &boot("a", "x")), None);
+    assert_eq!(reboot(&Boot::default(), &boot("a", "x")), None);
+    insta::assert_snapshot!(
+        reboot(&boot("b", "y"), &boot("a", "x")).unwrap(),
+        @"a reboot is needed for the kernel and its parameters to change; deployvm reboots nothing"
+    );
+}
+
+#[test]
+fn surprises_are_told() {
+    let before = observed(&[
+        ("a", found("active", "a-1", Mode::HostOwned)),
+        ("b", found("active", "b-1", Mode::Imperative)),
+        ("c", found("inactive", "c-1", Mode::Imperative)),
+        ("d", found("active", "d-1", Mode::Imperative)),
+    ]);
+    let mut after = before.clone();
+    for name in ["a", "b"] {
+        after.vms.get_mut(&vm(name)).unwrap().unit.main_pid = Some(77);
+    }
+    after.vms.insert(vm("c"), found("active", "c-1", Mode::Imperative));
+    after.vms.insert(vm("d"), found("inactive", "d-1", Mode::Imperative));
+    let effect = |name: &str, does| Effect { vm: vm(name), does, from: None, to: None, notes: Vec::new() };
+    let effects = [effect("a", Does::Restarts), effect("c", Does::Nothing)];
+    insta::assert_snapshot!(changes(&before, &after, &effects).join("\n"), @r"
+    a was restarted
+    b was restarted, which was not planned
+    c was started, which was not planned
+    d does not run any more
+    ");
+}

@@ -2,6 +2,7 @@
 //! whatever becomes of us; we only lend the terminal, and say that we live.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -95,6 +96,7 @@ async fn sitting(context: &Context, host: &Host, trial: &OnTrial, hush: impl Asy
     let (stop, stopped) = watch::channel(false);
     let vm = &trial.movement.vm;
     let (lent, is_lent) = watch::channel(false);
+    let over = AtomicBool::new(false);
     let tell = |line: Line| {
         let Line::Step(word, detail) = line else { return };
         if word == "ready" {
@@ -107,7 +109,12 @@ async fn sitting(context: &Context, host: &Host, trial: &OnTrial, hush: impl Asy
     let lending = async {
         let mut is_ready = is_ready.clone();
         // It may be over before it is ready.
-        if is_ready.wait_for(|yes| *yes).await.is_err() || *stopped.borrow() {
+        if is_ready.wait_for(|yes| *yes).await.is_err() || over.load(Ordering::Relaxed) {
+            return;
+        }
+        if *stopped.borrow() {
+            // Or it would wait for a terminal, with the VM's lock, for a minute.
+            let _ = gone(host, id).await;
             return;
         }
         hush().await;
@@ -136,6 +143,7 @@ async fn sitting(context: &Context, host: &Host, trial: &OnTrial, hush: impl Asy
     };
     let following = async {
         let ended = switch::start(host, trial, tell).await;
+        over.store(true, Ordering::Relaxed);
         // Whoever still waits for a terminal waits for nothing.
         stop.send_replace(true);
         ready.send_replace(true);

@@ -139,7 +139,7 @@ impl Human {
         let Some(phase) = self.phase.take() else { return };
         phase.bar.finish_and_clear();
         // The lines of the VMs have said it all.
-        if phase.name == "switch" {
+        if matches!(phase.name, "switch" | "switch-host") {
             return;
         }
         let took = u64::try_from(phase.bar.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -1,6 +1,7 @@
 //! VMs that fail: each is back on its previous generation, or absent as before.
 
-use crate::harness::Lab;
+use crate::faults::gate;
+use crate::harness::{Lab, Pushed};
 use crate::running::Running;
 
 /// Declares that vm2 must say that all is well.
@@ -134,4 +135,36 @@ fn what_failed_before_is_excused_unless_it_is_new_or_strict() {
         lab.tidy();
     }
     assert_eq!(lab.vm("vm2").generation, Some(3));
+}
+
+#[test]
+fn a_commit_that_fails_keeps_no_number() {
+    let lab = Lab::up(&[]);
+    lab.gates();
+    let commit = gate::named("commit");
+    let spoiled = |args: &[&str]| {
+        let before = lab.transactions();
+        lab.arm(commit);
+        let push = lab.pushing(args, &[]);
+        lab.arrives(commit, || Ok(()));
+        let id = lab.reaches(&before, "committing");
+        // The number is made, and then it cannot be written down that it holds.
+        lab.hv(&format!("mkdir /var/lib/deployvm/transactions/{id}/before/committed")).expect(0);
+        lab.release(commit);
+        Pushed(push.wait(120)).expect(30).vm_is("vm1", "failed", 30);
+        lab.tidy();
+        lab.vm("vm1")
+    };
+
+    // Where nothing was there before, nothing is there again.
+    let there = spoiled(&["vm1"]);
+    assert_eq!((&there.current, &there.booted, there.pid), (&None, &None, 0), "{there:#?}");
+    assert!(there.generations.is_empty() && there.generation.is_none(), "{there:#?}");
+
+    lab.push(&["vm1"]).expect(0);
+    let old = lab.vm("vm1");
+    lab.edit_vm("vm1", r#"version = "2";"#);
+    let there = spoiled(&["--no-restart", "vm1"]);
+    there.runs(&lab, old.booted.as_ref().unwrap());
+    assert_eq!((there.generation, &there.generations), (old.generation, &old.generations));
 }

@@ -5,7 +5,7 @@ dir=/var/lib/deployvm/transactions/$1
 [ -d "$dir" ] || finish 66
 umask 077
 if [ "$2" = gone ]; then
-    : >"$dir/detach"
+    true >"$dir/detach"
     finish 0
 fi
 printf '%s' "$2" >"$dir/.beat" && mv -f "$dir/.beat" "$dir/beat"

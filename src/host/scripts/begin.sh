@@ -22,7 +22,7 @@ written() {
         printf '%s' "$2" >"$new/$1" || return 1
         shift 2
     done
-    : >"$new/events" && : >"$new/alive" && find "$new" -exec sync {} + && mv -nT "$new" "$dir" &&
+    true >"$new/events" && true >"$new/alive" && find "$new" -exec sync {} + && mv -nT "$new" "$dir" &&
         [ ! -e "$new" ] && sync "$base/transactions"
 }
 if ! written "$@" 2>&1; then

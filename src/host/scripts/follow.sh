@@ -8,7 +8,7 @@ if [ -z "${id:-}" ]; then id=$1; fi
 dir=/var/lib/deployvm/transactions/$id
 if [ ! -e "$dir/events" ]; then
     # It was never begun, and shall not begin any more: whoever still tries finds this.
-    (umask 077 && mkdir "$dir" && : >"$dir/events" && printf 'refused\n12\n\nundo.never-begun\n\n\n' >"$dir/outcome") ||
+    (umask 077 && mkdir "$dir" && true >"$dir/events" && printf 'refused\n12\n\nundo.never-begun\n\n\n' >"$dir/outcome") ||
         finish 66
 fi
 exec 3<"$dir/events"

@@ -148,9 +148,9 @@ put_back() {
         stop_vm "$(kept stop_timeout)" || { take_back; return 1; }
         WHY=systemd-silent
         take_back || return 1
-        : >"$returned"
+        true >"$returned"
     fi
-    : >"$dir/detached"
+    true >"$dir/detached"
     step returned
     case $(kept was_up) in
     yes) ;;

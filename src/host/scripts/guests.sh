@@ -18,7 +18,7 @@ hold_guests() {
     # shellcheck disable=SC2016 # the inner shell's own
     set -- "$1" sh -c 'echo $$ >"$0"; while kill -0 "$1" 2>/dev/null; do sleep 1; done' "$dir/held" "$$"
     for guest in $(guests); do
-        { : >>"/run/deployvm/$guest.lock"; } 2>/dev/null || return 1
+        { true >>"/run/deployvm/$guest.lock"; } 2>/dev/null || return 1
         hold_wait=$1
         shift
         set -- "$hold_wait" flock -o -w "$hold_wait" "/run/deployvm/$guest.lock" "$@"

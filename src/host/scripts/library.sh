@@ -62,13 +62,16 @@ carried_out() {
 # reason: its second half, one word.
 reason() { r=$(carried_out) && echo "${r#*.}"; }
 
+# A redirection that fails ends the shell when it is that of `:`, but not that of `true`.
+
 # lock_vm SECONDS: the one lock per VM, held until this process ends. Whoever only
 # looks holds it for a moment, so nobody asks for it without a little patience.
 lock_vm() {
-    { : >>"/run/deployvm/$vm.lock"; } 2>/dev/null || return 1
+    { true >>"/run/deployvm/$vm.lock"; } 2>/dev/null || return 1
     exec 9>"/run/deployvm/$vm.lock"
     flock -w "$1" 9 || return 1
-    p holder >"/run/deployvm/$vm.holder"
+    # Ours it is also where there is no room to say so.
+    p holder 2>/dev/null >"/run/deployvm/$vm.holder" || true
 }
 
 shutting_down() { [ "$(systemctl is-system-running 2>/dev/null)" = stopping ]; }

@@ -17,5 +17,5 @@ if [ "$3" = unpin ]; then
     finish 0
 fi
 [ -L "$base/profiles/$vm-$n-link" ] || finish 66
-if ! { mkdir -p "$base/pins/$vm" && : >"$pin" && sync -- "$pin" "$base/pins/$vm"; }; then finish 73; fi
+if ! { mkdir -p "$base/pins/$vm" && true >"$pin" && sync -- "$pin" "$base/pins/$vm"; }; then finish 73; fi
 finish 0

@@ -118,6 +118,7 @@ run)
     flock -w 60 8 || exit 75
     if [ -e "$dir/outcome" ]; then clear_away; exit 0; fi
     lock_vm 2 || { refuse locked; exit 0; }
+    if unfinished_neighbour; then refuse unfinished-before; exit 0; fi
     run_verb
     ;;
 stopped | close)
@@ -136,6 +137,6 @@ commit.*) outcome "done" 0 "$number" ;;
 *) outcome failed 32 "$number" ;;
 esac
 case $verb in start | restart) remember_running ;; esac
-ledger
-publish
+# Where there is no room for that, a later command does it.
+[ -s "$dir/result/outcome" ] && ledger && publish || exit 75
 exit 0

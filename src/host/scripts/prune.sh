@@ -34,7 +34,7 @@ freed() {
 case $verb in
 list)
     work=$(mktemp -d /run/deployvm/.prune.XXXXXX) || finish 73
-    : >"$work/links"
+    true >"$work/links"
     for vm; do
         (hold "$vm") || { field busy; continue; }
         numbers=$(old "$vm" | tr '\n' ' ')

@@ -50,8 +50,9 @@ repoint_profile() {
 drop_new_number() {
     n=$(generation_of "$to")
     if [ -z "$n" ] || [ -n "$(kept number_before)" ]; then return 0; fi
-    mkdir -p "$dir/home" && HOME=$dir/home nix-env -p "$profile" --delete-generations "$n" >/dev/null 2>&1
-    rm -f -- "$base/terms/$vm/$n.json"
+    # Where nothing was there before, the profile is at it still.
+    if [ "$(readlink -- "$profile")" = "${profile##*/}-$n-link" ]; then rm -f -- "$profile"; fi
+    rm -f -- "$profile-$n-link" "$base/terms/$vm/$n.json"
 }
 
 # adopt: what runs or is staged, and was not made by deployvm, gets a number first.
@@ -244,7 +245,7 @@ outcome() {
 
 # put_away: what was prepared for an undo.
 put_away() {
-    rm -f -- "$dir/reserve" "$vmdir/.back.$id" "$vmdir/.spare.$id" "$vmdir/.current.$id"
+    rm -f -- "$dir/reserve" "$vmdir/.back.$id" "$vmdir/.spare.$id" "$(p state_dir)"/*/".current.$id"
 }
 
 # refuse WORD: nothing was touched.
@@ -261,8 +262,7 @@ line() { sed -n "$2p" "$dir/result/$1" 2>/dev/null; }
 # lock, never glued to a torn one.
 append_line() {
     [ -n "$1" ] || return 0
-    # A redirection that fails would end the shell.
-    { : >>/run/deployvm/ledger.lock; } 2>/dev/null || return 1
+    { true >>/run/deployvm/ledger.lock; } 2>/dev/null || return 1
     exec 6>/run/deployvm/ledger.lock
     flock -w 30 6
     file=$base/ledger.jsonl

@@ -58,6 +58,8 @@ record() {
     keep number_before "$(generation_of "$to")" || return 1
     root to "$to" || return 1
     back=$(runner_to_restore)
+    # Where nothing is restarted, only the link is put back.
+    [ "$how" != stage ] || back=$(kept current)
     case $back in /nix/store/*) root from "$back" || return 1 ;; esac
     prepare_back "$back" || return 1
     { sync -- "$dir/before"/* "$dir/before" "$dir" && keep recorded yes && sync -- "$dir/before/recorded" "$dir/before"; } ||
@@ -178,17 +180,18 @@ is_up() { flags=$(cat "/sys/class/net/$1/flags" 2>/dev/null) && [ $((flags & 1))
 
 # console: the last lines of the invocation that failed, before it is undone.
 console() {
-    [ ! -e "$dir/console" ] || return 0
+    # Nothing was started yet, or it is there.
+    if [ -e "$dir/console" ] || [ ! -e "$dir/before/trial_invocation" ]; then return 0; fi
     invocation=$(kept trial_invocation)
-    [ -n "$invocation" ] || return 0
     # What it said last may be on its way still.
     timeout 5 journalctl --sync 2>/dev/null
-    if [ "$invocation" != "$(kept invocation)" ]; then
+    if [ -n "$invocation" ] && [ "$invocation" != "$(kept invocation)" ]; then
         journalctl -q -o cat -n 30 --no-pager "_SYSTEMD_INVOCATION_ID=$invocation"
-    else
-        # The main process never came so far: what its helpers said since the stop.
-        journalctl -q -o cat -n 60 --no-pager --after-cursor "$(kept cursor)" -u "microvm-*@$vm.service" -u "$unit" |
-            grep -v 'was skipped because of an unmet condition' | tail -n 30
     fi 2>/dev/null | cut -c 1-400 >"$dir/.console"
+    # The main process never came so far, and systemd may have forgotten it by now; or it
+    # was gone before the journal knew whose words those were: all that was said since.
+    [ -s "$dir/.console" ] ||
+        journalctl -q -o cat -n 60 --no-pager --after-cursor "$(kept cursor)" -u "microvm-*@$vm.service" -u "$unit" 2>/dev/null |
+        grep -v 'was skipped because of an unmet condition' | tail -n 30 | cut -c 1-400 >"$dir/.console"
     mv -f "$dir/.console" "$dir/console"
 }

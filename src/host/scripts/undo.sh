@@ -66,7 +66,9 @@ undo() {
     [ "$(kept recorded)" = yes ] || { outcome refused 12 ''; return; }
     set_limit 3 || :
     if [ "$how" = stage ]; then
-        restore_links
+        restore_links || { outcome failed 40 ''; return; }
+        repoint_profile
+        drop_new_number
         outcome failed 30 ''
         return
     fi
@@ -91,7 +93,9 @@ undo() {
         ;;
     esac
     # What was staged but not booted is staged again.
-    if [ "$(kept current)" != "$BACK" ] && [ -n "$(kept current)" ]; then point "$(kept current)"; fi
+    if [ "$(kept current)" != "$BACK" ] && [ -n "$(kept current)" ]; then
+        point "$(kept current)" || { outcome failed 40 ''; return; }
+    fi
     repoint_profile
     drop_new_number
     # Whatever else runs was not started here: its old record still tells.
@@ -134,6 +138,7 @@ undo_installation() {
     # shellcheck disable=SC2086 # a list of unit names
     systemctl reset-failed -- "$unit" $helpers 2>/dev/null || :
     rm -f -- "$vmdir/current" "$vmdir/booted" "$vmdir/.current.$id"
+    drop_new_number
     [ "$(kept flake)" = yes ] || rm -f -- "$vmdir/flake"
     if [ "$(kept gcroots)" != yes ]; then
         rm -f -- "/nix/var/nix/gcroots/microvm/$vm" "/nix/var/nix/gcroots/microvm/booted-$vm"

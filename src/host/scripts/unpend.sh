@@ -7,7 +7,7 @@ fi
 shift
 for id; do
     if [ -e "/var/lib/deployvm/transactions/$id/outcome" ]; then
-        : >"/var/lib/deployvm/transactions/$id/heard"
+        true >"/var/lib/deployvm/transactions/$id/heard"
     fi
 done
 finish 0

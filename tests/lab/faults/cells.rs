@@ -211,6 +211,8 @@ impl Cell {
             // not made for is refused, and so is a wish without the commit that runs.
             SameVm => match at {
                 Looking if self.verb == "push" => Ends("theirs", "new"),
+                // It goes back from what it finds, which is theirs.
+                Looking => Ends("old", "new"),
                 Copying => Ends("theirs", "old"),
                 Deciding => Ends("old|new", "old|new"),
                 _ => Ends("new", "new"),

@@ -5,7 +5,7 @@
 mod cell;
 mod cells;
 mod ends;
-mod gate;
+pub mod gate;
 mod inject;
 mod slices;
 mod soak;

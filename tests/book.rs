@@ -231,7 +231,7 @@ fn said_after<'a>(script: &'a str, mark: &str) -> impl Iterator<Item = &'a str> 
 #[test]
 fn the_words_for_what_went_wrong_are_those_of_the_scripts() {
     let mut said = BTreeSet::new();
-    for part in ["begin", "library", "record", "switch", "transaction", "undo"] {
+    for part in ["begin", "library", "machine", "record", "switch", "trial", "transaction", "undo"] {
         let script = read(&format!("src/host/scripts/{part}.sh"));
         for mark in ["WHY=", "undo.", " refuse ", " fail "] {
             said.extend(said_after(&script, mark).map(str::to_owned));

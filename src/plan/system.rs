@@ -149,7 +149,7 @@ pub fn reboot(to: &Boot, booted: &Boot) -> Option<String> {
     let (last, others) = parts.split_last()?;
     let all =
         if others.is_empty() { (*last).to_owned() } else { format!("{} and {last}", others.join(", ")) };
-    Some(format!("a reboot is needed for {all} to change; deployvm reboots nothing"))
+    Some(format!("a reboot is needed for {all} to change; that is left to you"))
 }
 
 /// What the switch does to each VM that is there or declared.

@@ -182,7 +182,7 @@ fn only_what_is_known_to_differ_needs_a_reboot() {
     assert_eq!(reboot(&Boot::default(), &boot("a", "x")), None);
     insta::assert_snapshot!(
         reboot(&boot("b", "y"), &boot("a", "x")).unwrap(),
-        @"a reboot is needed for the kernel and its parameters to change; deployvm reboots nothing"
+        @"a reboot is needed for the kernel and its parameters to change; that is left to you"
     );
 }
 

@@ -29,7 +29,8 @@ let
     echo ${host.version} >$out/version
   '';
   part =
-    name: run "${name}-${host.kernel}" { } ''
+    name:
+    run "${name}-${host.kernel}" { } ''
       mkdir $out
       echo ${name} >$out/${name}
     '';

@@ -68,7 +68,7 @@ fn the_laptop_learns_what_a_reboot_did() {
     let before = lab.transactions();
     lab.write("deployvm.toml", NEVER);
     lab.edit_vm("vm2", r#"version = "2";"#);
-    let push = lab.pushing(&["vm2"], &[("DEPLOYVM_DEFAULTS__BOOT", "10")]);
+    let push = lab.pushing(&["vm2"], &[("DEPLOYVM_DEFAULTS__BOOT", "20")]);
     let id = lab.reaches(&before, "booted");
     lab.script("reboot", &[]).expect(0);
     lab.answers("vm2", "vm2 version 1");

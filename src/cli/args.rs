@@ -147,6 +147,24 @@ pub struct Confirmation {
     pub confirm_from: Option<Address>,
 }
 
+// How what is wanted is made: of which commit, where, and signed by whom.
+#[expect(missing_docs, reason = "clap would show a doc comment as the command's own help text")]
+#[derive(Debug, Clone, Default, Args)]
+pub struct Made {
+    /// Where to build: laptop, hypervisor, or auto (here if this machine can) [default: auto]
+    #[arg(long, value_name = "WHERE", default_value = "auto")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
+    pub build_on: BuildOn,
+
+    /// Deploy this commit instead of the working tree
+    #[arg(long, value_name = "REV")]
+    pub rev: Option<String>,
+
+    /// Sign what is copied with this secret key, for a hypervisor whose Nix does not trust the user
+    #[arg(long, value_name = "FILE")]
+    pub sign_key: Option<Utf8PathBuf>,
+}
+
 // What `push` and `plan` have in common: everything that changes the plan.
 #[expect(missing_docs, reason = "clap would show a doc comment as the command's own help text")]
 #[derive(Debug, Clone, Default, Args)]
@@ -162,18 +180,9 @@ pub struct Intent {
     #[arg(long, conflicts_with = "no_restart")]
     pub start: bool,
 
-    /// Where to build: laptop, hypervisor, or auto (here if this machine can) [default: auto]
-    #[arg(long, value_name = "WHERE", default_value = "auto")]
-    #[arg(hide_default_value = true, hide_possible_values = true)]
-    pub build_on: BuildOn,
+    #[command(flatten)]
+    pub made: Made,
 
-    /// Deploy this commit instead of the working tree
-    #[arg(long, value_name = "REV")]
-    pub rev: Option<String>,
-
-    /// Sign what is copied with this secret key, for a hypervisor whose Nix does not trust the user
-    #[arg(long, value_name = "FILE")]
-    pub sign_key: Option<Utf8PathBuf>,
     /// Go on where what runs was deployed from a commit that this one does not contain
     #[arg(long)]
     pub force_behind: bool,

@@ -1,9 +1,8 @@
 //! `deployvm host`: the hypervisor's own NixOS system.
 
-use camino::Utf8PathBuf;
 use clap::Subcommand;
 
-use super::args::{self, BuildOn, Confirmation, Global, Queue};
+use super::args::{Confirmation, Global, Made, Queue};
 use super::push::{approved, moved, possible};
 use super::queue;
 use super::session::{self, Session};
@@ -34,24 +33,6 @@ pub enum Action {
     Generations(GenerationsArgs),
 }
 
-// What `plan` and `push` have in common.
-#[expect(missing_docs, reason = "clap would show a doc comment as the command's own help text")]
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct Intent {
-    /// Where to build: laptop, hypervisor, or auto (here if this machine can) [default: auto]
-    #[arg(long, value_name = "WHERE", default_value = "auto")]
-    #[arg(hide_default_value = true, hide_possible_values = true)]
-    pub build_on: BuildOn,
-
-    /// Deploy this commit instead of the working tree
-    #[arg(long, value_name = "REV")]
-    pub rev: Option<String>,
-
-    /// Sign what is copied with this secret key, for a hypervisor whose Nix does not trust the user
-    #[arg(long, value_name = "FILE")]
-    pub sign_key: Option<Utf8PathBuf>,
-}
-
 /// Print what host push would do, changing nothing
 ///
 /// Shows the closure diff of the system, what a switch would do to each VM, and what only a
@@ -60,7 +41,7 @@ pub struct Intent {
 pub struct PlanArgs {
     /// What to plan for.
     #[command(flatten)]
-    pub intent: Intent,
+    pub made: Made,
 
     /// Exit with 3 when there are changes
     #[arg(long)]
@@ -76,7 +57,7 @@ pub struct PlanArgs {
 pub struct PushArgs {
     /// What to deploy and how.
     #[command(flatten)]
-    pub intent: Intent,
+    pub made: Made,
 
     /// Print the plan and stop
     #[arg(long)]
@@ -122,26 +103,22 @@ pub async fn run(global: &Global, args: Args) -> Result<u8> {
     }
 }
 
-fn wish<'a>(session: &Session<'a>, intent: &Intent) -> Wish<'a> {
+fn wish<'a>(session: &Session<'a>, made: &Made) -> Wish<'a> {
     let global = session.global;
     Wish {
         flake: global.flake.clone(),
-        rev: intent.rev.clone(),
+        rev: made.rev.clone(),
         overrides: global.overrides(),
         options: global.options(),
-        build_on: session::place_of(intent.build_on),
+        build_on: session::place_of(made.build_on),
         settle: Box::new(|output| session::host_place(global, output)),
     }
 }
 
-fn pass(session: &Session<'_>, intent: &Intent) -> Result<PassThrough> {
-    session.pass(&args::Intent { sign_key: intent.sign_key.clone(), ..args::Intent::default() })
-}
-
 async fn plan(session: &Session<'_>, args: &PlanArgs) -> Result<u8> {
     let context = &session.context;
-    let pass = pass(session, &args.intent)?;
-    let ready = prepare(context, &wish(session, &args.intent)).await?;
+    let pass = session.pass(&args.made)?;
+    let ready = prepare(context, &wish(session, &args.made)).await?;
     session.reporter.plan(&ready.plan);
     let result = allowed(&ready, &pass).await;
     let code = match (&result, ready.plan.moves.first().map(|m| &m.how)) {
@@ -163,9 +140,9 @@ async fn allowed(ready: &Ready, pass: &PassThrough) -> Result<()> {
 
 async fn push(session: &Session<'_>, args: &PushArgs) -> Result<u8> {
     let context = &session.context;
-    let pass = pass(session, &args.intent)?;
+    let pass = session.pass(&args.made)?;
     queue::rounds(session, &args.queue, vec![HOST.to_owned()], async |_| {
-        let ready = prepare(context, &wish(session, &args.intent)).await?;
+        let ready = prepare(context, &wish(session, &args.made)).await?;
         let result = obey(session, args, &ready, pass.clone()).await;
         let sent = ready.there.sent();
         ready.close(context).await;

@@ -31,7 +31,7 @@ pub async fn run(global: &Global, args: Args) -> Result<u8> {
 async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
     let context = &session.context;
     let intent = session.intent(&args.intent, true)?;
-    let pass = session.pass(&args.intent)?;
+    let pass = session.pass(&args.intent.made)?;
     let prepared = prepare(context, intent).await?;
     let result = answer(session, args, &prepared, &pass).await;
     let sent = prepared.there.sent();

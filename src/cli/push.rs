@@ -57,7 +57,7 @@ async fn work(session: &Session<'_>, args: &Args) -> Result<u8> {
         let mut intent = args.intent.clone();
         intent.selection.vms = vms;
         let intent = session.intent(&intent, !args.no_checks)?;
-        let pass = session.pass(&args.intent)?;
+        let pass = session.pass(&args.intent.made)?;
         let prepared = prepare(&session.context, intent).await?;
         let result = obey(session, args, &prepared, pass).await;
         let sent = prepared.there.sent();

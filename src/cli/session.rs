@@ -7,7 +7,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::sync::watch;
 
-use super::args::{BuildOn, Color, Global, Intent, Selection};
+use super::args::{BuildOn, Color, Global, Intent, Made, Selection};
 use super::settings::{self, Layers, Settled};
 use super::signals::Signals;
 use crate::error::{Failure, Result};
@@ -136,8 +136,8 @@ impl Session<'_> {
     ///
     /// # Errors
     /// When the key to sign with is none (exit 2).
-    pub fn pass(&self, args: &Intent) -> Result<PassThrough> {
-        let sign_key = args.sign_key.as_deref().map(signing_key).transpose()?;
+    pub fn pass(&self, made: &Made) -> Result<PassThrough> {
+        let sign_key = made.sign_key.as_deref().map(signing_key).transpose()?;
         Ok(PassThrough { overrides: Vec::new(), options: self.global.options(), sign_key })
     }
 
@@ -194,14 +194,14 @@ pub fn intent_of<'a>(global: &Global, args: &Intent, checks: bool) -> Result<pip
     let tags = tags(&Layers::before_flake(global)?.with_flake(None)?);
     Ok(pipeline::Intent {
         flake: global.flake.clone(),
-        rev: args.rev.clone(),
+        rev: args.made.rev.clone(),
         typed: args.selection.vms.clone(),
         tags,
         overrides: global.overrides(),
         options: global.options(),
         certain,
         settle: Box::new(|inventory| settle(layers, inventory)),
-        build_on: place_of(args.build_on),
+        build_on: place_of(args.made.build_on),
         choices: Choices { no_restart: args.no_restart, start: args.start },
         checks,
         force_behind: args.force_behind,

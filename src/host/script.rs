@@ -124,51 +124,42 @@ scripts! {
     ABANDON = "abandon";
 }
 
-/// The files of a transaction that are the same for all: name and content.
-pub const TRANSACTION_FILES: &[(&str, &str)] = &[
+/// Parts of a transaction, each a name and a content.
+pub type Parts = &'static [(&'static str, &'static str)];
+
+/// What lies in the directory of every transaction.
+pub const SHARED_PARTS: Parts = &[
+    ("library.sh", include_str!("scripts/library.sh")),
+    ("trial.sh", include_str!("scripts/trial.sh")),
+    ("machine.sh", include_str!("scripts/machine.sh")),
+    ("record.sh", include_str!("scripts/record.sh")),
+    ("probe.sh", include_str!("scripts/probe.sh")),
+];
+
+const SWITCH: (&str, &str) = ("switch.sh", include_str!("scripts/switch.sh"));
+
+/// Besides, in that of a push or a rollback.
+pub const SWITCH_PARTS: Parts = &[
     ("transaction.sh", include_str!("scripts/transaction.sh")),
-    ("library.sh", include_str!("scripts/library.sh")),
-    ("trial.sh", include_str!("scripts/trial.sh")),
-    ("machine.sh", include_str!("scripts/machine.sh")),
-    ("switch.sh", include_str!("scripts/switch.sh")),
+    SWITCH,
     ("undo.sh", include_str!("scripts/undo.sh")),
-    ("record.sh", include_str!("scripts/record.sh")),
-    ("probe.sh", include_str!("scripts/probe.sh")),
 ];
 
-/// The same for what undoes nothing: start, stop, restart, retire.
-pub const POWER_FILES: &[(&str, &str)] = &[
-    ("transaction.sh", include_str!("scripts/power.sh")),
-    ("library.sh", include_str!("scripts/library.sh")),
-    ("trial.sh", include_str!("scripts/trial.sh")),
-    ("machine.sh", include_str!("scripts/machine.sh")),
-    ("switch.sh", include_str!("scripts/switch.sh")),
-    ("record.sh", include_str!("scripts/record.sh")),
-    ("probe.sh", include_str!("scripts/probe.sh")),
-];
+/// In that of what undoes nothing: start, stop, restart, retire.
+pub const POWER_PARTS: Parts = &[("transaction.sh", include_str!("scripts/power.sh")), SWITCH];
 
-/// The same for a VM on somebody's terminal.
-pub const RUN_FILES: &[(&str, &str)] = &[
+/// In that of a VM on somebody's terminal.
+pub const RUN_PARTS: Parts = &[
     ("transaction.sh", include_str!("scripts/foreground.sh")),
     ("attach.sh", include_str!("scripts/attach.sh")),
-    ("library.sh", include_str!("scripts/library.sh")),
-    ("trial.sh", include_str!("scripts/trial.sh")),
-    ("machine.sh", include_str!("scripts/machine.sh")),
-    ("switch.sh", include_str!("scripts/switch.sh")),
-    ("record.sh", include_str!("scripts/record.sh")),
-    ("probe.sh", include_str!("scripts/probe.sh")),
+    SWITCH,
 ];
 
-/// The same for the hypervisor's own system.
-pub const HOST_FILES: &[(&str, &str)] = &[
+/// In that of the hypervisor's own system.
+pub const HOST_PARTS: Parts = &[
     ("transaction.sh", include_str!("scripts/host.sh")),
-    ("library.sh", include_str!("scripts/library.sh")),
-    ("trial.sh", include_str!("scripts/trial.sh")),
-    ("machine.sh", include_str!("scripts/machine.sh")),
     ("guests.sh", include_str!("scripts/guests.sh")),
     ("activate.sh", include_str!("scripts/activate.sh")),
-    ("record.sh", include_str!("scripts/record.sh")),
-    ("probe.sh", include_str!("scripts/probe.sh")),
 ];
 
 impl Script {

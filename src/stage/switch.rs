@@ -71,13 +71,13 @@ impl OnTrial {
         let movement = copied.movement;
         let mut input = vec![transaction.to_string(), movement.vm.to_string(), facts.verb.to_owned()];
         let mut file = |name: &str, content: String| input.extend([name.to_owned(), content]);
-        let files = match facts.verb {
-            "push" | "rollback" => script::TRANSACTION_FILES,
-            "run" => script::RUN_FILES,
-            "host-push" | "host-rollback" => script::HOST_FILES,
-            _ => script::POWER_FILES,
+        let parts = match facts.verb {
+            "push" | "rollback" => script::SWITCH_PARTS,
+            "run" => script::RUN_PARTS,
+            "host-push" | "host-rollback" => script::HOST_PARTS,
+            _ => script::POWER_PARTS,
         };
-        for (name, content) in files {
+        for (name, content) in parts.iter().chain(script::SHARED_PARTS) {
             file(name, (*content).to_owned());
         }
         let (settle, boot) = (movement.deadlines.settle, movement.deadlines.boot);

@@ -1,7 +1,7 @@
 # power.sh: start, stop, restart or retire of one microVM, as a transaction on the
 # hypervisor that undoes nothing: what fails is left as it is. begin.sh writes it into
-# the transaction's directory as transaction.sh; library.sh, switch.sh, record.sh and
-# probe.sh lie beside it.
+# the transaction's directory as transaction.sh; the parts that it sources and probe.sh
+# lie beside it.
 #
 # arguments: run      the transaction itself (the transient unit's ExecStart)
 #            stopped  the unit's ExecStopPost: ends what was killed

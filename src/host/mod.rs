@@ -3,6 +3,7 @@
 
 pub mod cache;
 pub mod clock;
+mod destination;
 pub mod detached;
 pub mod fresh;
 pub mod git;

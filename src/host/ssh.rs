@@ -7,6 +7,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder};
 
+use super::destination::Destination;
 use super::process::{self, Held};
 use crate::error::{Aftermath, Failure, Result};
 use crate::model::address::Address;
@@ -69,8 +70,9 @@ impl Ssh {
             builder.port(port);
         }
         let session = tokio::time::timeout(LOGIN, builder.connect(&host)).await;
-        let session = session.map_err(|_| never_let_in(&host, port))?;
-        let session = session.map_err(|e| explain(&host, port, &said(&e), config.is_some()))?;
+        let at = Destination { user: user.as_deref(), host: &host, port };
+        let session = session.map_err(|_| at.never_let_in())?;
+        let session = session.map_err(|e| at.explain(&said(&e), config.is_some()))?;
         let socket = Utf8PathBuf::from_path_buf(session.control_socket().to_path_buf())
             .map_err(|_| Failure::bug("the control socket's path is not UTF-8"))?;
         let lease = process::hold(&over(&socket, "cat"))?;
@@ -95,7 +97,7 @@ impl Ssh {
     /// what the verdict asks, so the user's multiplexing must not fake it. The host key is
     /// that of the address which is dialled.
     pub fn fresh_command(&self, to: Option<&Address>, command: &str) -> Argv {
-        let (user, host, port) = self.destination(to);
+        let Destination { user, host, port } = self.destination(to);
         let mut argv = Argv::new("ssh").args([
             "-o",
             "ControlMaster=no",
@@ -123,17 +125,17 @@ impl Ssh {
         argv.args(["--", host]).arg(command)
     }
 
-    fn destination<'a>(&'a self, to: Option<&'a Address>) -> (Option<&'a str>, &'a str, Option<u16>) {
-        match to {
-            Some(Address::Ssh { user, host, port }) => (user.as_deref(), host, *port),
-            _ => (self.user.as_deref(), &self.host, self.port),
-        }
+    fn destination<'a>(&'a self, to: Option<&'a Address>) -> Destination<'a> {
+        let (user, host, port) = match to {
+            Some(Address::Ssh { user, host, port }) => (user, host, *port),
+            _ => (&self.user, &self.host, self.port),
+        };
+        Destination { user: user.as_deref(), host, port }
     }
 
     /// Why there was no fresh connection, by what ssh said.
     pub fn trouble(&self, to: Option<&Address>, said: &str) -> Failure {
-        let (_, host, port) = self.destination(to);
-        explain(host, port, said, self.config.is_some())
+        self.destination(to).explain(said, self.config.is_some())
     }
 
     /// Asks the master whether it still has a connection.
@@ -167,9 +169,7 @@ impl Ssh {
 
     /// What a user types to run this command there.
     pub fn by_hand(&self, command: &str) -> String {
-        let port = self.port.map(|p| format!("-p {p} ")).unwrap_or_default();
-        let user = self.user.as_ref().map(|u| format!("{u}@")).unwrap_or_default();
-        format!("ssh {port}{user}{} {command}", self.host)
+        format!("ssh {} {command}", self.destination(None))
     }
 
     /// Ends the master connection.
@@ -185,65 +185,9 @@ fn over(socket: &Utf8Path, command: &str) -> Argv {
         .arg(command)
 }
 
-fn never_let_in(host: &str, port: Option<u16>) -> Failure {
-    let address = Address::Ssh { user: None, host: host.to_owned(), port };
-    let at = port.map(|p| format!("-p {p} ")).unwrap_or_default();
-    Failure::new(Aftermath::Unreachable, format!("{address} answers, but does not finish the login"))
-        .help(format!("see that this works without a question: ssh -o BatchMode=yes {at}{host} true"))
-}
-
 fn said(error: &openssh::Error) -> String {
     match error {
         openssh::Error::Connect(e) | openssh::Error::Master(e) => e.to_string(),
         other => other.to_string(),
     }
-}
-
-/// What ssh said of a connection that it could not make as a sentence, with what to do;
-/// `keyed` where keys came with the command.
-fn explain(host: &str, port: Option<u16>, text: &str, keyed: bool) -> Failure {
-    let address = Address::Ssh { user: None, host: host.to_owned(), port };
-    let at = port.map(|p| format!("-p {p} ")).unwrap_or_default();
-    let (what, help) = if text.contains("Host key verification failed") || text.contains("host key") {
-        if text.contains("CHANGED") || text.contains("has changed") {
-            (
-                format!("the host key of {address} is not the one in known_hosts"),
-                format!(
-                    "find out why before anything else; if the machine was reinstalled: ssh-keygen -R {host}"
-                ),
-            )
-        } else {
-            (
-                format!("the host key of {address} is not known"),
-                if keyed {
-                    format!(
-                        "DEPLOYVM_KNOWN_HOSTS, if it is set, takes the place of known_hosts: add the line that \
-                         `ssh-keyscan {at}{host}` prints, once you have compared its fingerprint"
-                    )
-                } else {
-                    format!("connect once by hand and compare the fingerprint: ssh {at}{host}")
-                },
-            )
-        }
-    } else if text.contains("Permission denied") || text.contains("Too many authentication failures") {
-        (
-            format!("{address} does not accept your key"),
-            if keyed {
-                "the public half of DEPLOYVM_SSH_KEY must be in the authorized_keys of that user there"
-                    .to_owned()
-            } else {
-                format!("see that this works without a password: ssh -o BatchMode=yes {at}{host} true")
-            },
-        )
-    } else if text.contains("Could not resolve") {
-        (
-            format!("there is no host called {host}"),
-            "check the address given with -H or in the settings".to_owned(),
-        )
-    } else if text.contains("No such file or directory") {
-        ("ssh was not found on PATH".to_owned(), "install OpenSSH's client".to_owned())
-    } else {
-        (format!("cannot reach {address}"), format!("see that this works: ssh {at}{host} true"))
-    };
-    Failure::new(Aftermath::Unreachable, what).output(text).help(help)
 }

@@ -102,7 +102,7 @@ pub async fn prepare(context: &Context, wish: &Wish<'_>) -> Result<Ready> {
     let Place { target, deadlines, vm: settle, .. } = place;
     let to = wanted.wanted.runner.clone();
     let effects = planned::effects(&wanted, &found, &observed);
-    let checks = checks_of(&effects, &wanted, &settle)?;
+    let checks = checks_of(&effects, &wanted, &settle, &observed)?;
     let workshop = Workshop { context, host: &host, request: &request, build_on: wish.build_on };
     let todo = if found.running().as_ref() == Some(&to) { Vec::new() } else { vec![wanted.wanted.clone()] };
     let Runners { mut closures, there } = workshop.runners(todo, &observed).await?;
@@ -157,14 +157,19 @@ async fn ask<'a>(context: &Context, wish: &Wish<'a>, request: &EvalRequest) -> R
 
 /// The hypervisor's own checks of the VMs that the switch restarts or starts, named after
 /// them.
-fn checks_of(effects: &[Effect], wanted: &WantedSystem, settle: &SettleOne<'_>) -> Result<Vec<Check>> {
+fn checks_of(
+    effects: &[Effect],
+    wanted: &WantedSystem,
+    settle: &SettleOne<'_>,
+    observed: &Observed,
+) -> Result<Vec<Check>> {
     let mut all = Vec::new();
     for effect in effects.iter().filter(|e| matches!(e.does, Does::Restarts | Does::Starts)) {
         let Some(vm) = wanted.vms.get(&effect.vm).and_then(|declared| declared.wanted.as_ref()) else {
             continue;
         };
         let settings = settle(&effect.vm, vm.settings.as_ref().unwrap_or(&VmSettings::default()))?;
-        let checks = checks::checks(vm, &settings)?;
+        let checks = planned::with_excuses(checks::checks(vm, &settings)?, effect, observed);
         let named = |check: Check| Check { name: format!("{} {}", effect.vm, check.name), ..check };
         all.extend(checks.into_iter().filter(|check| check.from == From::Hypervisor).map(named));
     }

@@ -152,7 +152,7 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
         to: wish.runner.clone(),
         diff: None,
         bytes_to_send: None,
-        checks: excusable(wish, running, observed),
+        checks: excusable(wish.checks.clone(), &deployed_with(observed, &wish.vm, running)),
         address: guest_address(wish.wanted.as_ref(), &wish.settings),
         taps: taps.clone(),
         routed,
@@ -225,23 +225,23 @@ fn change(to: &StorePath, found: &Found, choices: Choices, notes: &mut Vec<Strin
     How::Stage
 }
 
-/// Marks declared checks that may be excused: the running generation was deployed with
+/// Marks declared checks that may be excused: those that what runs was deployed with, by
 /// the same definition.
-fn excusable(wish: &Wish, running: Option<&Found>, observed: &Observed) -> Vec<Check> {
-    let runner = running.and_then(Found::booted_path);
-    let deployed = runner.and_then(|runner| {
-        let mine = observed.ledger.iter().rev().filter(|e| e.vm == wish.vm.as_str());
-        mine.filter(|e| e.to.as_deref() == Some(runner.as_str()))
-            .find(|e| matches!(e.result.as_deref(), Some("deployed" | "staged")))
-    });
-    let known: Vec<&str> = deployed
-        .map(|e| e.checks.iter().filter_map(|c| c.definition.as_deref()).collect())
-        .unwrap_or_default();
-    let mut checks = wish.checks.clone();
+pub fn excusable(mut checks: Vec<Check>, known: &[&str]) -> Vec<Check> {
     for check in &mut checks {
         check.excusable = !check.derived && !check.strict && known.contains(&check.definition().as_str());
     }
     checks
+}
+
+/// Definitions of the checks that a VM's running generation was deployed with.
+pub fn deployed_with<'a>(observed: &'a Observed, vm: &VmName, running: Option<&Found>) -> Vec<&'a str> {
+    let Some(runner) = running.and_then(Found::booted_path) else { return Vec::new() };
+    let mine = observed.ledger.iter().rev().filter(|e| e.vm == vm.as_str());
+    mine.filter(|e| e.to.as_deref() == Some(runner.as_str()))
+        .find(|e| matches!(e.result.as_deref(), Some("deployed" | "staged")))
+        .map(|e| e.checks.iter().filter_map(|c| c.definition.as_deref()).collect())
+        .unwrap_or_default()
 }
 
 /// Taps to watch: those that must be in a bridge, and those that work without today.

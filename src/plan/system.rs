@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::decide::impossible;
+use super::decide::{deployed_with, excusable, impossible};
 use super::diff::{bytes_to_send, closure_diff};
 use crate::error::{Aftermath, Failure, Result};
 use crate::model::check::Check;
@@ -36,6 +36,20 @@ pub struct Aim {
     pub deadlines: Deadlines,
     /// What to say first.
     pub note: Option<String>,
+}
+
+/// Marks the checks of a VM that the switch touches which may be excused. One that does not
+/// run before has no excuse.
+pub fn with_excuses(checks: Vec<Check>, effect: &Effect, observed: &Observed) -> Vec<Check> {
+    let found = observed.vms.get(&effect.vm).filter(|found| found.is_running());
+    if found.is_none() {
+        return checks;
+    }
+    // Not new is also what an earlier switch of the hypervisor was tried with.
+    let hosts = observed.ledger.iter().filter(|e| e.vm == HOST && e.result.as_deref() == Some("deployed"));
+    let hosts = hosts.flat_map(|e| &e.checks).filter_map(|check| check.definition.as_deref());
+    let known: Vec<&str> = hosts.chain(deployed_with(observed, &effect.vm, found)).collect();
+    excusable(checks, &known)
 }
 
 /// Makes the plan. `closures` has those of both systems, as far as they are known.

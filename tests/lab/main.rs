@@ -1,6 +1,6 @@
 //! deployvm against the real thing: real Nix on both sides, a booted systemd with sshd
 //! and `microvm@` units, QEMU guests that answer over the network (README.md here).
-//! Every test brings up a lab of its own, at most two at a time, and asserts on what is
+//! Every test brings up a lab of its own, at most three at a time, and asserts on what is
 //! there: web servers, processes, links, profiles; not on deployvm's words alone.
 //!
 //! Needs root and a Debian machine, so it runs by name only: `cargo test --test lab`.

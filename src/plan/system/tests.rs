@@ -1,7 +1,9 @@
 //! What is there and what is wanted in, what a switch does and says out.
 
 use super::*;
+use crate::model::check::{Expect, From, Probe};
 use crate::model::inventory::Wanted;
+use crate::model::ledger::Entry;
 use crate::model::observed::{OpenTransaction, Unit};
 use crate::model::system::FoundGeneration;
 
@@ -169,6 +171,51 @@ fn keeps_switches_or_refuses() {
     let open = OpenTransaction { id: "x".to_owned(), vm: HOST.to_owned(), alive: true };
     let open = Observed { open: vec![open], ..nobody };
     assert!(matches!(how("new", &system(), &open), How::Refuse(_)));
+}
+
+#[test]
+fn what_failed_before_is_excused_where_it_is_not_new() {
+    let check = |name: &str, host: &str| Check {
+        name: name.to_owned(),
+        from: From::Hypervisor,
+        probe: Probe::Tcp { host: host.to_owned(), port: 80 },
+        expect: Expect::Ok,
+        within: 5,
+        strict: false,
+        derived: false,
+        excusable: false,
+    };
+    let (old, new) = (check("old", "10.0.0.1"), check("new", "10.0.0.2"));
+    let entry = |vm: &str, to: &str, check: &Check| -> Entry {
+        let said = serde_json::json!({
+            "name": check.name, "from": "hypervisor", "ok": true, "millis": 1, "definition": check.definition()
+        });
+        let line = serde_json::json!({
+            "id": "x", "vm": vm, "to": path(to), "result": "deployed", "checks": [said]
+        });
+        serde_json::from_value(line).unwrap()
+    };
+    let strict = Check { strict: true, ..old.clone() };
+    let mut there = observed(&[
+        ("a", found("active", "a-1", Mode::HostOwned)),
+        ("b", found("inactive", "b-1", Mode::HostOwned)),
+    ]);
+    let excused = |there: &Observed, name: &str| -> Vec<bool> {
+        let effect = Effect { vm: vm(name), does: Does::Restarts, from: None, to: None, notes: Vec::new() };
+        let checks = vec![old.clone(), new.clone(), strict.clone()];
+        with_excuses(checks, &effect, there).iter().map(|check| check.excusable).collect()
+    };
+    assert_eq!(excused(&there, "a"), [false, false, false]);
+    // By an earlier switch of the hypervisor, or by what the VM itself was deployed with.
+    for entry in [entry(HOST, "old", &old), entry("a", "a-1", &old)] {
+        there.ledger = vec![entry];
+        assert_eq!(excused(&there, "a"), [true, false, false]);
+    }
+    // What does not run has no excuse.
+    there.ledger = vec![entry(HOST, "old", &old)];
+    assert_eq!(excused(&there, "b"), [false, false, false]);
+    there.ledger[0].result = Some("rolled-back".to_owned());
+    assert_eq!(excused(&there, "a"), [false, false, false]);
 }
 
 #[test]

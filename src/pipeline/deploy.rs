@@ -7,35 +7,17 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::Footprint;
 use super::aftercare;
-use super::reconnect::Ways;
+use super::attendance::Attendance;
 use super::verdict::{self, Court, Progress};
 use crate::error::{Aftermath, Failure, Result, last_lines};
 use crate::host::{Host, clock, probe};
 use crate::model::check::CheckResult;
-use crate::model::event::{Event, Events};
+use crate::model::event::Event;
 use crate::model::outcome::{Outcome, Word};
 use crate::model::plan::{How, Move};
-use crate::stage::switch::{self, Ended, Facts, Line, OnTrial};
+use crate::stage::switch::{self, Ended, Line, OnTrial};
 use crate::stage::{Copied, judge, observe};
-
-/// What one switch needs besides the move itself.
-#[derive(Clone)]
-pub struct Attendance<'a> {
-    /// The open connection.
-    pub host: &'a Host,
-    /// To connect again when it is lost.
-    pub ways: Ways<'a>,
-    /// What is the same for all switches of this command.
-    pub facts: &'a Facts,
-    /// Where to say what happens.
-    pub events: &'a Events,
-    /// What was touched so far.
-    pub footprint: &'a Footprint,
-    /// Becomes true at the first Ctrl-C.
-    pub interrupted: watch::Receiver<bool>,
-}
 
 /// Switches one VM and says how it ended. Only what the hypervisor recorded counts.
 pub async fn deploy(attendance: &Attendance<'_>, copied: Copied) -> Outcome {

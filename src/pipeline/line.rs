@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::deploy::{Attendance, deploy};
+use super::attendance::Attendance;
+use super::deploy::deploy;
 use crate::error::{Aftermath, Failure};
 use crate::host::Host;
 use crate::model::name::VmName;

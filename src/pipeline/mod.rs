@@ -2,6 +2,7 @@
 //! happens meanwhile goes out as events, what came of it is returned.
 
 pub mod aftercare;
+pub mod attendance;
 pub mod behind;
 pub mod check;
 pub mod deploy;

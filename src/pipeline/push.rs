@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Context;
-use super::deploy::Attendance;
+use super::attendance::Attendance;
 use super::line::{self, After};
 use super::reconnect::Ways;
 use super::runners::There;

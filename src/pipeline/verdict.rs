@@ -3,7 +3,7 @@
 
 use tokio::sync::watch;
 
-use super::deploy::Attendance;
+use super::attendance::Attendance;
 use crate::host::{Host, probe};
 use crate::model::check::{CheckResult, Expect};
 use crate::model::event::Event;

@@ -75,6 +75,28 @@ pub struct Wanted {
     pub settings: Option<VmSettings>,
 }
 
+impl Wanted {
+    /// One of which nothing else is known.
+    pub fn new(name: VmName, system: String, drv: StorePath, runner: StorePath) -> Self {
+        Self {
+            name,
+            drv,
+            runner,
+            toplevel: None,
+            system,
+            hypervisor: None,
+            mem: None,
+            vcpu: None,
+            interfaces: Vec::new(),
+            addresses: Vec::new(),
+            cid: None,
+            volumes: Vec::new(),
+            sshd: false,
+            settings: None,
+        }
+    }
+}
+
 /// One of `config.microvm.interfaces`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {

@@ -107,6 +107,34 @@ impl Found {
     }
 }
 
+#[cfg(test)]
+impl Found {
+    /// One for tests: runs, or ran last, what it was given; nothing else is known.
+    pub fn example(active: &str, runner: String) -> Self {
+        Self {
+            current: Some(runner.clone()),
+            booted: Some(runner),
+            flake: None,
+            mode: Mode::Imperative,
+            autostart: true,
+            unit: Unit {
+                active: active.to_owned(),
+                main_pid: (active == "active").then_some(42),
+                ..Unit::default()
+            },
+            running: None,
+            current_valid: true,
+            booted_valid: true,
+            generations: Vec::new(),
+            generation: None,
+            generation_times: Vec::new(),
+            pins: Vec::new(),
+            locked: None,
+            mem: None,
+        }
+    }
+}
+
 /// Who writes `current`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -100,22 +100,11 @@ fn guess(aim: &Aim, recalled: &Recalled) -> Wanted {
     let newest = recalled.newest.as_ref().map(|terms| &terms.wanted);
     let tap = |id: &String| Interface { kind: "tap".to_owned(), id: id.clone(), mac: None, bridge: None };
     Wanted {
-        name: aim.vm.clone(),
-        // Nothing is ever built of it.
-        drv: aim.path.clone(),
-        runner: aim.path.clone(),
-        toplevel: None,
-        system: String::new(),
-        hypervisor: None,
-        mem: None,
-        vcpu: None,
         interfaces: recalled.taps.iter().map(tap).collect(),
         addresses: newest.map(|wanted| wanted.addresses.clone()).unwrap_or_default(),
         cid: newest.and_then(|wanted| wanted.cid),
-        volumes: Vec::new(),
-        // Nobody knows whether that generation had one.
-        sshd: false,
-        settings: None,
+        // Nothing is ever built of it, and nobody knows whether it had an sshd.
+        ..Wanted::new(aim.vm.clone(), String::new(), aim.path.clone(), aim.path.clone())
     }
 }
 

@@ -86,7 +86,7 @@ fn another(found: &Found, outcome: &Outcome) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::observed::{Mode, Unit};
+    use crate::model::observed::Unit;
     use crate::model::outcome::Word;
 
     fn path(c: char) -> StorePath {
@@ -95,21 +95,12 @@ mod tests {
 
     fn found(active: &str, sub: &str, pid: Option<u32>) -> Found {
         Found {
-            current: Some(path('b').to_string()),
-            booted: Some(path('b').to_string()),
-            flake: None,
-            mode: Mode::Imperative,
-            autostart: true,
             unit: Unit { active: active.to_owned(), sub: sub.to_owned(), main_pid: pid, ..Unit::default() },
             running: pid.map(|_| path('b')),
-            current_valid: true,
-            booted_valid: true,
             generations: vec![(1, path('a')), (2, path('b'))],
             generation: Some(2),
             generation_times: vec![1, 2],
-            pins: Vec::new(),
-            locked: None,
-            mem: None,
+            ..Found::example(active, path('b').to_string())
         }
     }
 

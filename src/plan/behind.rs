@@ -81,31 +81,14 @@ impl Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::observed::{Mode, Unit};
 
     fn path(c: char) -> StorePath {
         format!("/nix/store/{}-microvm-qemu-vm1", String::from(c).repeat(32)).parse().unwrap()
     }
 
     fn found(staged: char, booted: char, running: bool) -> Found {
-        let active = if running { "active" } else { "inactive" }.to_owned();
-        Found {
-            current: Some(path(staged).to_string()),
-            booted: Some(path(booted).to_string()),
-            flake: None,
-            mode: Mode::Imperative,
-            autostart: true,
-            unit: Unit { active, main_pid: running.then_some(1), ..Unit::default() },
-            running: None,
-            current_valid: true,
-            booted_valid: true,
-            generations: Vec::new(),
-            generation: None,
-            generation_times: Vec::new(),
-            pins: Vec::new(),
-            locked: None,
-            mem: None,
-        }
+        let active = if running { "active" } else { "inactive" };
+        Found { current: Some(path(staged).to_string()), ..Found::example(active, path(booted).to_string()) }
     }
 
     fn entry(vm: &str, to: char, verb: &str, result: &str, revision: Option<&str>) -> Entry {

@@ -73,22 +73,8 @@ pub(super) mod tests {
 
     pub(in crate::plan) fn vm(name: &str) -> Wanted {
         let path = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-microvm";
-        Wanted {
-            name: name.parse().unwrap(),
-            drv: format!("{path}.drv").parse().unwrap(),
-            runner: path.parse().unwrap(),
-            toplevel: None,
-            system: "x86_64-linux".into(),
-            hypervisor: None,
-            mem: None,
-            vcpu: None,
-            interfaces: vec![],
-            addresses: vec![],
-            cid: None,
-            volumes: vec![],
-            sshd: false,
-            settings: None,
-        }
+        let drv = format!("{path}.drv").parse().unwrap();
+        Wanted::new(name.parse().unwrap(), "x86_64-linux".into(), drv, path.parse().unwrap())
     }
 
     fn interface(kind: &str, id: &str, mac: &str) -> Interface {

@@ -1,32 +1,15 @@
 //! Tests of `decide`: one row of contract 3.4 after the other.
 
 use super::*;
-use crate::model::observed::Unit;
 
 const OLD: &str = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-microvm-qemu-vm1";
 const NEW: &str = "/nix/store/1123456789abcdfghijklmnpqrsvwxyz-microvm-qemu-vm1";
 
 fn found(current: &str, booted: Option<&str>, active: &str) -> Found {
     Found {
-        current: Some(current.to_owned()),
         booted: booted.map(str::to_owned),
-        flake: None,
-        mode: Mode::Imperative,
-        autostart: true,
-        unit: Unit {
-            active: active.to_owned(),
-            main_pid: (active == "active").then_some(42),
-            ..Unit::default()
-        },
-        running: None,
-        current_valid: true,
         booted_valid: booted.is_some(),
-        generations: Vec::new(),
-        generation: None,
-        generation_times: Vec::new(),
-        pins: Vec::new(),
-        locked: None,
-        mem: None,
+        ..Found::example(active, current.to_owned())
     }
 }
 

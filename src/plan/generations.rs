@@ -132,7 +132,6 @@ fn listed(vm: &VmName, found: &Found, ledger: &[Entry]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::observed::{Mode, Unit};
 
     fn path(letter: char) -> StorePath {
         let hash: String = std::iter::repeat_n(letter, 32).collect();
@@ -142,20 +141,10 @@ mod tests {
     fn found(current: char, booted: char, generations: &[(u64, char)]) -> Found {
         Found {
             current: Some(path(current).to_string()),
-            booted: Some(path(booted).to_string()),
-            flake: None,
-            mode: Mode::Imperative,
-            autostart: true,
-            unit: Unit { active: "active".to_owned(), main_pid: Some(42), ..Unit::default() },
-            running: None,
-            current_valid: true,
-            booted_valid: true,
             generations: generations.iter().map(|(n, c)| (*n, path(*c))).collect(),
-            generation: None,
             generation_times: generations.iter().map(|(n, _)| *n).collect(),
             pins: vec![1],
-            locked: None,
-            mem: None,
+            ..Found::example("active", path(booted).to_string())
         }
     }
 

@@ -82,31 +82,11 @@ fn refusal(power: Power, vm: &VmName, found: &Found, observed: &Observed) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::observed::{OpenTransaction, Unit};
+    use crate::model::observed::OpenTransaction;
 
     fn found(active: &str) -> Found {
         let path = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-microvm-qemu-vm1";
-        Found {
-            current: Some(path.to_owned()),
-            booted: None,
-            flake: None,
-            mode: Mode::Imperative,
-            autostart: true,
-            unit: Unit {
-                active: active.to_owned(),
-                main_pid: (active == "active").then_some(42),
-                ..Unit::default()
-            },
-            running: None,
-            current_valid: true,
-            booted_valid: true,
-            generations: Vec::new(),
-            generation: None,
-            generation_times: Vec::new(),
-            pins: Vec::new(),
-            locked: None,
-            mem: None,
-        }
+        Found { booted: None, ..Found::example(active, path.to_owned()) }
     }
 
     fn said(power: Power, found: &Found) -> String {

@@ -1,7 +1,7 @@
 //! Tests of `state`: a table, one row for each way that a VM can be.
 
 use super::*;
-use crate::model::observed::{Mode, OpenTransaction};
+use crate::model::observed::OpenTransaction;
 
 fn path(letter: char) -> StorePath {
     let hash: String = std::iter::repeat_n(letter, 32).collect();
@@ -13,28 +13,16 @@ fn found(text: &str) -> Found {
     let words: Vec<&str> = text.split_whitespace().collect();
     let letter = |word: &str| word.chars().next().filter(|c| *c != '-').map(path);
     let (active, sub) = words[3].split_once('/').unwrap();
+    let example = Found::example(active, String::new());
     Found {
         current: letter(words[0]).map(|p| p.to_string()),
         booted: letter(words[1]).map(|p| p.to_string()),
         running: letter(words[2]),
-        flake: None,
-        mode: Mode::Imperative,
-        autostart: true,
-        unit: Unit {
-            active: active.to_owned(),
-            sub: sub.to_owned(),
-            main_pid: (active == "active").then_some(42),
-            restarts: words[4].parse().unwrap(),
-            ..Unit::default()
-        },
-        current_valid: true,
-        booted_valid: true,
+        unit: Unit { sub: sub.to_owned(), restarts: words[4].parse().unwrap(), ..example.unit.clone() },
         generations: vec![(1, path('a')), (2, path('b'))],
         generation: Some(2),
         generation_times: vec![1, 2],
-        pins: Vec::new(),
-        locked: None,
-        mem: None,
+        ..example
     }
 }
 

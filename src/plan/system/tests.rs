@@ -4,7 +4,7 @@ use super::*;
 use crate::model::check::{Expect, From, Probe};
 use crate::model::inventory::Wanted;
 use crate::model::ledger::Entry;
-use crate::model::observed::{OpenTransaction, Unit};
+use crate::model::observed::OpenTransaction;
 use crate::model::system::FoundGeneration;
 
 fn path(name: &str) -> StorePath {
@@ -17,41 +17,14 @@ fn vm(name: &str) -> VmName {
 
 fn found(active: &str, current: &str, mode: Mode) -> Found {
     let up = active == "active";
-    Found {
-        current: Some(path(current).to_string()),
-        booted: up.then(|| path(current).to_string()),
-        flake: None,
-        mode,
-        autostart: true,
-        unit: Unit { active: active.to_owned(), main_pid: up.then_some(42), ..Unit::default() },
-        running: None,
-        current_valid: true,
-        booted_valid: true,
-        generations: Vec::new(),
-        generation: None,
-        generation_times: Vec::new(),
-        pins: Vec::new(),
-        locked: None,
-        mem: None,
-    }
+    let current = path(current).to_string();
+    Found { booted: up.then(|| current.clone()), mode, ..Found::example(active, current) }
 }
 
 fn declared(runner: &str, toplevel: &str) -> Declared {
     let wanted = Wanted {
-        name: vm("x"),
-        drv: path("x.drv"),
-        runner: path(runner),
         toplevel: Some(path(toplevel)),
-        system: String::new(),
-        hypervisor: None,
-        mem: None,
-        vcpu: None,
-        interfaces: Vec::new(),
-        addresses: Vec::new(),
-        cid: None,
-        volumes: Vec::new(),
-        sshd: false,
-        settings: None,
+        ..Wanted::new(vm("x"), String::new(), path("x.drv"), path(runner))
     };
     Declared { owned: true, restart_if_changed: true, wanted: Some(wanted) }
 }

@@ -17,21 +17,10 @@ fn tagged(tags: &[&str]) -> Option<Vec<Word>> {
 
 fn wanted(name: &str, tags: &[&str]) -> Option<Wanted> {
     let path = format!("/nix/store/{}-{name}", "a".repeat(32));
+    let drv = format!("{path}.drv").parse().unwrap();
     Some(Wanted {
-        name: vm(name),
-        drv: format!("{path}.drv").parse().unwrap(),
-        runner: path.parse().unwrap(),
-        toplevel: None,
-        system: "x86_64-linux".into(),
-        hypervisor: None,
-        mem: None,
-        vcpu: None,
-        interfaces: Vec::new(),
-        addresses: Vec::new(),
-        cid: None,
-        volumes: Vec::new(),
-        sshd: false,
         settings: Some(VmSettings { tags: tagged(tags), ..VmSettings::default() }),
+        ..Wanted::new(vm(name), "x86_64-linux".into(), drv, path.parse().unwrap())
     })
 }
 

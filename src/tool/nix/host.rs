@@ -80,22 +80,8 @@ pub fn parse_system(json: &[u8]) -> Result<WantedSystem, Misread> {
         let declared = Declared { owned: vm.owned, restart_if_changed: vm.restart_if_changed, wanted };
         vms.insert(name, declared);
     }
-    let wanted = Wanted {
-        name: VmName::host(),
-        drv: answer.drv,
-        runner: answer.out,
-        toplevel: None,
-        system: answer.system.unwrap_or_default(),
-        hypervisor: None,
-        mem: None,
-        vcpu: None,
-        interfaces: Vec::new(),
-        addresses: Vec::new(),
-        cid: None,
-        volumes: Vec::new(),
-        sshd: false,
-        settings: None,
-    };
+    let system = answer.system.unwrap_or_default();
+    let wanted = Wanted::new(VmName::host(), system, answer.drv, answer.out);
     let Answer { kernel, initrd, modules, params, .. } = answer;
     Ok(WantedSystem {
         wanted,

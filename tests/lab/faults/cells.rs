@@ -163,50 +163,61 @@ impl Cell {
 
     fn end(&self, at: Stretch) -> Fate {
         use Stretch::{Committing, Copying, Deciding, Looking, Recording, Trial};
-        let begun = at >= Recording;
+        let name = self.step.name;
         match self.fault {
-            // Without the laptop there is no verdict, and nobody begins with vm2.
-            KillDeployvm | LinkDown => match at {
+            // Without the laptop there is no verdict, and nobody begins with vm2. No more is
+            // it where no connection of its own can be made.
+            KillDeployvm | LinkDown | NoSessions => match at {
                 Deciding | Committing => Ends("new", "old"),
                 _ => Ends("old", "old"),
             },
-            // The laptop comes back, and is heard if it is in time.
+            // The laptop comes back once something has begun there.
             KillSsh => match at {
-                _ if begun => Ends("new", "new"),
-                _ => Ends("old", "old"),
-            },
-            // Who is not there at the first word is not there.
-            LinkBlip if self.step.name == "connect" => Ends("old|new", "old|new"),
-            LinkBlip => match at {
-                Recording | Trial => Ends("old|new", "old|new"),
+                Looking | Copying => Ends("old", "old"),
                 _ => Ends("new", "new"),
             },
-            // What is not committed when the machine goes down boots the old runner.
-            // One that is back before the copy begins is copied to.
-            Reboot | PowerCut => match self.step.name {
-                "copy" => Ends("old|new", "old|new"),
-                "commit" => Ends("old|new", "old|new"),
-                "ledger" | "unlock" => Ends("new", "old|new"),
+            // Who is not there at the first word is not there, and a check of the laptop's
+            // that is under way has as long as this lasts.
+            LinkBlip => match name {
+                "connect" | "host checks" | "laptop checks" => Ends("old", "old"),
+                _ => Ends("new", "new"),
+            },
+            // What is not committed when the machine goes down boots the old runner. One that
+            // is back before the copy begins is copied to.
+            Reboot | PowerCut => match name {
+                "copy" | "ledger" => Ends("new", "new"),
+                // `current` points forward already; a shutdown in good order turns it back.
+                "commit" if self.fault == PowerCut => Ends("new", "new"),
+                // vm2 may have begun.
+                "unlock" => Ends("new", "old|new"),
                 _ => Ends("old", "old"),
             },
             KillQemu => match at {
-                Trial if self.step.name != "stop" => Ends("old", "old"),
+                Trial if name != "stop" => Ends("old", "old"),
                 Deciding => Ends("old", "old"),
                 _ => Ends("new", "new"),
             },
             UnitStop | UnitKill => match at {
-                Deciding => Ends("old|new", "old|new"),
                 Committing => Ends("new", "new"),
                 _ => Ends("old", "old"),
             },
-            // Nothing is begun without room, and what cannot be written down is undone.
-            StoreFull | StateFull | RunFull | ReadOnly => {
-                if at < Recording {
-                    Ends("old", "old")
-                } else {
-                    Ends("old|new", "old|new")
-                }
-            }
+            // Where no number can be made, it is undone; and the next is not begun.
+            StoreFull => match name {
+                "ledger" | "unlock" => Ends("new", "old"),
+                _ => Ends("old", "old"),
+            },
+            // The line in the ledger is put off until it can be written.
+            StateFull | ReadOnly => match name {
+                "ledger" => Ends("new", "new"),
+                "unlock" => Ends("new", "old"),
+                _ => Ends("old", "old"),
+            },
+            // Nothing is written there on trial, and what vm1 gives back in the end may be
+            // room enough for vm2.
+            RunFull => match at {
+                Trial | Deciding | Committing => Ends("new", "old|new"),
+                _ => Ends("old", "old"),
+            },
             // Who holds the lock wins. Before it is taken, who comes first: what the plan was
             // not made for is refused, and so is a wish without the commit that runs.
             SameVm => match at {
@@ -214,23 +225,11 @@ impl Cell {
                 // It goes back from what it finds, which is theirs.
                 Looking => Ends("old", "new"),
                 Copying => Ends("theirs", "old"),
-                Deciding => Ends("old|new", "old|new"),
-                _ => Ends("new", "new"),
+                Recording | Trial | Deciding | Committing => Ends("new", "new"),
             },
-            OtherVm => match at {
-                Deciding => Ends("old|new", "theirs"),
-                _ => Ends("new", "theirs"),
-            },
-            // A verdict must come over a connection of its own.
-            NoSessions => match at {
-                Deciding | Committing => Ends("new", "old"),
-                _ => Ends("old", "old"),
-            },
-            // Nobody is in their way, but the hypervisor waits for a verdict no longer.
-            Clock | Collect | OldCollected | Reload | HostSwitch => match at {
-                Deciding => Ends("old|new", "old|new"),
-                _ => Ends("new", "new"),
-            },
+            OtherVm => Ends("new", "theirs"),
+            // Nobody is in their way.
+            Clock | Collect | OldCollected | Reload | HostSwitch => Ends("new", "new"),
         }
     }
 }

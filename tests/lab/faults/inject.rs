@@ -76,7 +76,12 @@ impl Fault {
             StoreFull | StateFull | RunFull => hv(&format!("places='{}'\n{FULL}", self.places())),
             // Whoever has a file open may go on with it; nobody opens another.
             ReadOnly => hv("mkdir -p /var/lib/deployvm; mount --bind /var/lib/deployvm /var/lib/deployvm
-                mount -o remount,bind,ro /var/lib/deployvm"),
+                for round in 1 2 3 4 5 6 7 8 9; do
+                    # Busy while somebody writes a line.
+                    ! mount -o remount,bind,ro /var/lib/deployvm || exit 0
+                    sleep 0.1
+                done
+                exit 1"),
             // The machine's clock is everybody's: what is there grows an hour older, and
             // `date` tells an hour later.
             Clock => hv(r#"
@@ -102,7 +107,8 @@ impl Fault {
     pub fn lasts(self) -> Option<u64> {
         match self {
             LinkBlip => Some(5),
-            StoreFull | StateFull | RunFull | ReadOnly => Some(12),
+            // Far longer than a switch takes, and shorter than deployvm's patience.
+            StoreFull | StateFull | RunFull | ReadOnly => Some(60),
             _ => None,
         }
     }

@@ -22,10 +22,19 @@ fn numbers(lab: &Lab) -> Vec<u64> {
 #[test]
 fn old_generations_are_dropped() {
     let lab = Lab::deployed(&[]);
+    // Sixty that have ended, and whose ends are known.
+    let ended = "cd /var/lib/deployvm/transactions; for n in $(seq 10 69); do
+            mkdir 20200101t0000$n-0ld; touch 20200101t0000$n-0ld/outcome 20200101t0000$n-0ld/heard
+            touch -d 2020-01-01 20200101t0000$n-0ld
+        done";
+    lab.hv(ended).expect(0);
     for version in 2..=6 {
         lab.edit_vm("vm2", &format!(r#"version = "{version}";"#));
         lab.push(&["--no-restart", "vm2"]).expect(0);
     }
+    let left = lab.transactions();
+    assert_eq!(left.len(), 50, "{left:?}");
+    assert_eq!(left.iter().filter(|id| !id.ends_with("-0ld")).count(), 7, "{left:?}");
     assert_eq!(numbers(&lab), [1, 2, 3, 4, 5, 6]);
     let (vm1, vm2) = (lab.vm("vm1"), lab.vm("vm2"));
     lab.laptop(&["deployvm", "pin", "vm2", "2", "-H", HYPERVISOR]).expect(0);
@@ -77,10 +86,19 @@ fn old_generations_are_dropped() {
 #[test]
 fn prune_drops_what_it_has_shown_and_says_what_that_frees() {
     let lab = Lab::deployed(&[]);
+    // Sixty that have ended, and whose ends are known.
+    let ended = "cd /var/lib/deployvm/transactions; for n in $(seq 10 69); do
+            mkdir 20200101t0000$n-0ld; touch 20200101t0000$n-0ld/outcome 20200101t0000$n-0ld/heard
+            touch -d 2020-01-01 20200101t0000$n-0ld
+        done";
+    lab.hv(ended).expect(0);
     for version in 2..=6 {
         lab.edit_vm("vm2", &format!(r#"version = "{version}";"#));
         lab.push(&["--no-restart", "vm2"]).expect(0);
     }
+    let left = lab.transactions();
+    assert_eq!(left.len(), 50, "{left:?}");
+    assert_eq!(left.iter().filter(|id| !id.ends_with("-0ld")).count(), 7, "{left:?}");
     let prune =
         |more: &[&str]| lab.laptop(&[&["deployvm", "prune", "-H", HYPERVISOR, "--keep", "2"], more].concat());
     lab.laptop(&["deployvm", "pin", "vm2", "2", "-H", HYPERVISOR]).expect(0);

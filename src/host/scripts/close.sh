@@ -1,5 +1,5 @@
 # close.sh: ends every transaction that has no outcome and that nobody works on, as
-# after a reboot; then forgets all but the newest 50 of the ended ones.
+# after a reboot.
 # stdout: two fields for each: its id and its outcome
 # exit code field: 0
 # shellcheck disable=SC2174 # the parents exist on every system
@@ -13,8 +13,4 @@ for dir in "$base"/transactions/*/; do
     field "$(cat "$dir/outcome" 2>/dev/null)"
 done
 find "$base/transactions" -maxdepth 1 -name '.new-*' -mmin +60 -exec rm -rf {} + 2>/dev/null
-# shellcheck disable=SC2012 # names are ids, [a-z0-9-] only
-ls -1t "$base/transactions" 2>/dev/null | tail -n +51 | while IFS= read -r id; do
-    if [ -e "$base/transactions/$id/outcome" ]; then rm -rf "$base/transactions/${id:?}"; fi
-done
 finish 0

@@ -323,5 +323,14 @@ clear_away() {
     # Who never had the lock did not begin; and by now it may be somebody else's.
     if [ -n "$(kept began)" ] && [ "$(said "/run/deployvm/$vm.holder")" = "$(p holder)" ]; then rm -f -- "/run/deployvm/$vm.holder"; fi
     rm -rf -- "${dir:?}/home"
+    forget_ended
     disarm
+}
+
+# forget_ended: all but the newest fifty transactions, as far as they have ended.
+forget_ended() {
+    # shellcheck disable=SC2012 # names are ids, [a-z0-9-] only
+    ls -1t "$base/transactions" 2>/dev/null | tail -n +51 | while IFS= read -r ended_id; do
+        if [ -e "$base/transactions/$ended_id/outcome" ]; then rm -rf -- "$base/transactions/${ended_id:?}"; fi
+    done
 }

@@ -11,11 +11,11 @@ use super::cell::Bench;
 use super::cells::{Cell, Fate};
 use super::slices::{asked, attempt, said};
 
-/// What may be there however often was pushed: fifty transactions and those that the
-/// last command has not counted yet, a lock for each VM and the ledger's.
+/// What may be there however often was pushed: fifty transactions, a lock for each VM and
+/// the ledger's.
 const GROWN: &str = r#"
 count() { n=$(find "$1" -mindepth 1 -maxdepth 1 -name "$2" 2>/dev/null | wc -l); [ $n -le $3 ] || echo "$1 $2: $n"; }
-count /var/lib/deployvm/transactions '*' 60
+count /var/lib/deployvm/transactions '*' 50
 count /var/lib/deployvm/transactions '.*' 0
 count /run/deployvm '*' 3
 count /var/lib/deployvm/running '*' 2

@@ -231,23 +231,6 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-impl miette::Diagnostic for Failure {
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        let mut text = String::new();
-        if let Some(state) = self.state() {
-            text.push_str("state: ");
-            text.push_str(state);
-        }
-        if let Some(help) = &self.help {
-            if !text.is_empty() {
-                text.push('\n');
-            }
-            text.push_str(help);
-        }
-        (!text.is_empty()).then(|| Box::new(text) as Box<dyn fmt::Display>)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

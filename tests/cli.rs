@@ -56,6 +56,15 @@ fn version() {
 }
 
 #[test]
+fn what_failed_is_named_in_lines_as_well() {
+    // Nobody listens there.
+    let said = place(&[]).run(&["status", "--no-eval", "-H", "root@127.0.0.1:1"], &[]);
+    let lines: Vec<&str> = said.lines().filter_map(|line| Some(line.split_once(' ')?.1)).collect();
+    assert!(said.starts_with("exit 11\n"), "{said}");
+    assert!(lines.windows(2).any(|two| two == ["connecting", "connecting failed"]), "{said}");
+}
+
+#[test]
 fn help() {
     insta::assert_snapshot!(place(&[]).run(&["--help"], &[]), @"
     exit 0

@@ -163,7 +163,7 @@ fn colours_change_no_word() {
 fn nothing_is_a_result_as_well() {
     insta::assert_snapshot!(
         doctor::text(&[], "this machine and hv", Page::PLAIN),
-        @"nothing found on this machine and hv"
+        @"nothing to mend on this machine and hv"
     );
     insta::assert_snapshot!(json::findings(&[]), @r#"{"schema":1,"findings":[]}"#);
     insta::assert_snapshot!(

@@ -38,6 +38,7 @@ async fn one_broken_vm_leaves_the_others_whole() {
     assert!(!inventory.flake.dirty && inventory.flake.revision.is_some());
     // The hypervisor is asked too, and is none.
     assert_eq!(evaluated(&events), (4, 1, 0));
+    assert_eq!(events.last(), Some(&Event::PhaseEnded { name: "evaluate", ok: true }));
 }
 
 #[tokio::test]

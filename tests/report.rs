@@ -8,6 +8,8 @@ mod differences;
 mod fixtures;
 #[path = "report/markdown.rs"]
 mod markdown;
+#[path = "report/past.rs"]
+mod past;
 
 use deployvm::error::{Aftermath, Failure};
 use deployvm::model::event::Event;
@@ -15,7 +17,7 @@ use deployvm::model::outcome::exit_code;
 use deployvm::model::plan::{How, Plan};
 use deployvm::report::page::Page;
 use deployvm::report::{self, json};
-use fixtures::{a_move, check, entries, generations, outcomes, plan, rows, vm};
+use fixtures::{a_move, check, entries, outcomes, plan, rows, vm};
 
 const NARROW: Page = Page { width: Some(80), colour: false };
 const WIDE: Page = Page { width: Some(120), colour: false };
@@ -161,6 +163,10 @@ fn a_plan_that_does_nothing_and_one_that_cannot_be_built() {
     nothing to do
     ");
     let error = "error: attribute 'foo' missing\n\u{1b}[34mat\u{1b}[0m flake.nix:12:3".to_owned();
+    let why = How::Refuse("locked by alice@laptop".to_owned());
+    let refused = Plan { moves: vec![a_move("vm1", How::Keep), a_move("vm2", why)], ..nothing.clone() };
+    let text = report::plan::text(&refused, NARROW);
+    assert!(text.ends_with("\nnothing is done: vm2 refused, as said above"), "{text}");
     let broken = Plan { broken: vec![(vm("vm2"), error)], ..nothing };
     insta::assert_snapshot!(report::plan::text(&broken, NARROW), @"
     plan for root@hv.example: 1 unchanged, 1 broken
@@ -247,37 +253,17 @@ fn failures() {
     insta::assert_snapshot!(report::failure::text(&failure, NARROW), @"
     × cannot log in to root@hv.example
     ╰─▶ root@hv.example: Permission denied (publickey).
-    help: state: nothing was changed on the hypervisor
-          try `ssh root@hv.example true`: what it says is what deployvm met
+    state: nothing was changed on the hypervisor
+    help: try `ssh root@hv.example true`: what it says is what deployvm met
     ");
     insta::assert_snapshot!(visible(&report::failure::text(&failure, COLOURED)), @"
       ‹31›×‹0› cannot log in to root@hv.example
     ‹31›  ╰─▶ ‹0›root@hv.example: Permission denied (publickey).
-    ‹36›  help: ‹0›state: nothing was changed on the hypervisor
-            try `ssh root@hv.example true`: what it says is what deployvm met
+      ‹36›state: ‹0›nothing was changed on the hypervisor
+      ‹36›help: ‹0›try `ssh root@hv.example true`: what it says is what deployvm met
     ");
     insta::assert_snapshot!(json::failure(&failure), @r#"
     {"schema":1,"event":"error","exit":11,"message":"cannot log in to root@hv.example","state":"nothing was changed on the hypervisor","output":["root@hv.example: Permission denied (publickey)."],"help":"try `ssh root@hv.example true`: what it says is what deployvm met"}
-    "#);
-}
-
-#[test]
-fn generations_and_history() {
-    insta::assert_snapshot!(report::generations::text(&generations(), NARROW), @"
-    GEN  TIME              REVISION    WHO      SIZE       RUNNER     MARKS
-      9  2026-11-20 18:39              adopted  500.0 MiB  0123abcd…
-     10  2026-11-20 18:39  012345678+  alice    500.0 MiB  4567wxyz…  current booted
-    ");
-    insta::assert_snapshot!(report::history::text(&entries(), NARROW), @"
-    TIME              VM   VERB  RESULT       DOWN   WHY
-                      vm1
-    2026-11-20 18:39  vm2  push  rolled-back  9.2 s  check-failed
-    ");
-    insta::assert_snapshot!(json::generations(&vm("vm1"), &generations()[..1]), @r#"
-    {"schema":1,"vm":"vm1","generations":[{"number":9,"time":"2026-11-20T18:39:01Z","path":"/nix/store/0123abcd0123abcd0123abcd0123abcd-microvm-qemu-vm1","revision":null,"dirty":null,"who":null,"bytes":524288000,"current":false,"booted":false,"verified":true,"pinned":false}]}
-    "#);
-    insta::assert_snapshot!(json::history(&entries()[..1]), @r#"
-    {"schema":1,"entries":[{"id":"x1","time":null,"who":null,"verb":null,"vm":"vm1","from":null,"to":null,"generation":null,"revision":null,"dirty":null,"fingerprint":null,"checks":[],"result":null,"reason":null,"durations":{},"console":["panic"]}]}
     "#);
 }
 

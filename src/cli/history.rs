@@ -6,6 +6,8 @@ use crate::error::{Aftermath, Result};
 use crate::pipeline::past;
 
 /// Show the ledger: who deployed what, when, and how it ended
+///
+/// A narrow terminal shows no REVISION and WHO; a wider one, a pipe and --json do.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
     /// Which VMs.

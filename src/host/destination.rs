@@ -39,6 +39,19 @@ impl Destination<'_> {
         }
     }
 
+    /// What it means that a name has no address, and what to do. That nobody answered the
+    /// question is no proof that there is no such host.
+    fn unresolved(self, said: &str) -> (String, String) {
+        // glibc, macOS and musl, in this order.
+        let none = ["Name or service not known", "nodename nor servname", "Name does not resolve"];
+        if none.iter().any(|text| said.contains(text)) {
+            let help = "check the address given with -H or in the settings".to_owned();
+            return (format!("there is no host called {}", self.host), help);
+        }
+        let help = format!("see that names have addresses on this machine: getent hosts {}", self.host);
+        (format!("cannot find out the address of {}", self.host), help)
+    }
+
     /// A login that did not come to an end: exit 11.
     pub fn never_let_in(self) -> Failure {
         let what = format!("{} answers, but does not finish the login", self.machine());
@@ -83,10 +96,7 @@ impl Destination<'_> {
             let who = self.user.map(|user| format!(" for {user}")).unwrap_or_default();
             (format!("{machine} does not accept your key{who}"), help)
         } else if said.contains("Could not resolve") {
-            (
-                format!("there is no host called {}", self.host),
-                "check the address given with -H or in the settings".to_owned(),
-            )
+            self.unresolved(said)
         } else if said.contains("No such file or directory") {
             ("ssh was not found on PATH".to_owned(), "install OpenSSH's client".to_owned())
         } else {
@@ -122,6 +132,23 @@ mod tests {
         helps(ELSEWHERE, refused, false, "cannot reach hv:2222", "see that this works: ssh -p 2222 hv true");
         let help = "see that this works without a question: ssh -o BatchMode=yes root@hv true";
         assert_eq!(ROOT.never_let_in().help.as_deref(), Some(help));
+    }
+
+    #[test]
+    fn only_who_was_told_so_says_that_there_is_no_such_host() {
+        let said = |why: &str| format!("ssh: Could not resolve hostname hv: {why}");
+        let help = "check the address given with -H or in the settings";
+        for why in [
+            "Name or service not known",
+            "nodename nor servname provided, or not known",
+            "Name does not resolve",
+        ] {
+            helps(ROOT, &said(why), false, "there is no host called hv", help);
+        }
+        let help = "see that names have addresses on this machine: getent hosts hv";
+        for why in ["Temporary failure in name resolution", "Try again", "System error"] {
+            helps(ROOT, &said(why), false, "cannot find out the address of hv", help);
+        }
     }
 
     #[test]

@@ -19,6 +19,14 @@ pub enum Event {
         /// How many things it has to do, if known.
         total: Option<u64>,
     },
+    /// A phase ended. Only `connect`, `evaluate` and `evaluate-host` say so, because they go
+    /// on beside others; the rest end where another begins.
+    PhaseEnded {
+        /// Which.
+        name: &'static str,
+        /// False when it failed.
+        ok: bool,
+    },
     /// One microVM is being evaluated.
     Evaluating {
         /// Which.
@@ -99,5 +107,22 @@ impl Events {
     pub fn send(&self, event: Event) {
         // A closed channel means that the reporter has ended; see above.
         let _ = self.0.send(event);
+    }
+
+    /// Works, and says when that begins and how it ends: for a phase that may go on beside
+    /// others. One that is given up, as at Ctrl-C, does not end.
+    ///
+    /// # Errors
+    /// The work's own.
+    pub async fn during<T, E>(
+        &self,
+        name: &'static str,
+        total: Option<u64>,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        self.send(Event::Phase { name, total });
+        let result = work.await;
+        self.send(Event::PhaseEnded { name, ok: result.is_ok() });
+        result
     }
 }

@@ -9,7 +9,7 @@ use super::store_path::StorePath;
 pub struct Generation {
     /// Number in the profile; identifies it only together with `path`.
     pub number: u64,
-    /// When it was made, RFC 3339 in UTC.
+    /// When it was deployed last, RFC 3339 in UTC: what also `revision` and `who` are of.
     pub time: Option<String>,
     /// The runner.
     pub path: StorePath,

@@ -17,8 +17,8 @@ use crate::stage::observe;
 /// # Errors
 /// Exit 11 when there is no way in.
 pub async fn connect(context: &Context, address: &Address) -> Result<Host> {
-    context.events.send(Event::Phase { name: "connect", total: None });
-    Host::connect(address, &context.keyring).await
+    // Mostly the flake is evaluated meanwhile.
+    context.events.during("connect", None, Host::connect(address, &context.keyring)).await
 }
 
 /// Looks, as root, which a login may first have to become; when a reboot or a crash left

@@ -10,12 +10,14 @@ use crate::error::Result;
 use crate::host::clock;
 use crate::model::closure::Closure;
 use crate::model::inventory::FlakeFacts;
+use crate::model::ledger::Entry;
 use crate::model::name::{VmName, Word};
 use crate::model::observed::{Found, Observed};
 use crate::model::plan::{How, Move, Plan};
 use crate::model::store_path::StorePath;
 use crate::plan::decide::decide;
 use crate::plan::{generations, select};
+use crate::report::quantity;
 use crate::stage::ledger;
 use crate::stage::observe;
 use crate::stage::places::{self, Guests};
@@ -99,11 +101,7 @@ fn explain(movement: &mut Move, aim: &Aim, recalled: &Recalled, observed: &Obser
         fingerprint: entry.fingerprint.clone().unwrap_or_default(),
         ..FlakeFacts::default()
     });
-    let revision = made.and_then(|entry| entry.revision.as_deref()).and_then(|hash| hash.get(..9));
-    let of = revision.map(|hash| format!(" of {hash}")).unwrap_or_default();
-    let since = observed.vms.get(&aim.vm).and_then(|found| made_at(found, aim.number));
-    let since = since.map(|time| format!(", made {time}")).unwrap_or_default();
-    movement.notes.insert(0, format!("this is generation {}{of}{since}", aim.number));
+    movement.notes.insert(0, which(aim.number, made, observed.vms.get(&aim.vm)));
     if !recalled.valid && !matches!(movement.how, How::Refuse(_)) {
         movement.how = How::Refuse(format!(
             "generation {} was collected: {} is not in the hypervisor's store any more",
@@ -121,7 +119,33 @@ fn explain(movement: &mut Move, aim: &Aim, recalled: &Recalled, observed: &Obser
     }
 }
 
-fn made_at(found: &Found, number: u64) -> Option<String> {
-    let index = found.generations.iter().position(|(n, _)| *n == number)?;
-    found.generation_times.get(index).copied().map(clock::rfc3339)
+/// Which generation it is, of what commit, and when it was made.
+fn which(number: u64, made: Option<&Entry>, found: Option<&Found>) -> String {
+    let revision = made.and_then(|entry| entry.revision.as_deref());
+    let of = quantity::revision(revision, made.and_then(|entry| entry.dirty));
+    let of = if of.is_empty() { of } else { format!(" of {of}") };
+    let since = found.and_then(|found| generations::made_when(made, found, number, clock::rfc3339));
+    let since = since.map(|time| format!(", made {time}")).unwrap_or_default();
+    format!("this is generation {number}{of}{since}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_which_generation_it_is() {
+        let mut found = Found::example("active", String::new());
+        let path = "/nix/store/0123abcd0123abcd0123abcd0123abcd-microvm-qemu-vm1".parse().unwrap();
+        (found.generations, found.generation_times) = (vec![(3, path)], vec![0]);
+        let line =
+            serde_json::json!({ "id": "t", "vm": "vm1", "revision": "0123456789abcdef", "dirty": true });
+        let mut made: Entry = serde_json::from_value(line).unwrap();
+        let text = "this is generation 3 of 012345678+, made 1970-01-01T00:00:00Z";
+        assert_eq!(which(3, Some(&made), Some(&found)), text);
+        (made.dirty, made.time) = (Some(false), Some("2026-11-20T18:39:01Z".to_owned()));
+        let text = "this is generation 3 of 012345678, made 2026-11-20T18:39:01Z";
+        assert_eq!(which(3, Some(&made), Some(&found)), text);
+        assert_eq!(which(3, None, None), "this is generation 3");
+    }
 }

@@ -23,6 +23,21 @@ pub fn made_by<'a>(vm: &VmName, number: u64, path: &StorePath, ledger: &'a [Entr
     about(vm, number, path, ledger).rev().find(makes)
 }
 
+/// When it was made, RFC 3339: as the line says that also tells of what, or else when it
+/// got its number. A number stays when the same runner is deployed again.
+pub fn made_when(
+    made: Option<&Entry>,
+    found: &Found,
+    number: u64,
+    time: fn(u64) -> String,
+) -> Option<String> {
+    let numbered = || {
+        let index = found.generations.iter().position(|(each, _)| *each == number)?;
+        found.generation_times.get(index).copied().map(time)
+    };
+    made.and_then(|entry| entry.time.clone()).or_else(numbered)
+}
+
 /// Whether it passed its checks at some time, or ran when it was adopted. Only what was
 /// staged or left failing is marked otherwise, so no such line speaks for it.
 pub fn verified(vm: &VmName, number: u64, path: &StorePath, ledger: &[Entry]) -> bool {
@@ -60,13 +75,12 @@ pub fn list(
     let (current, booted) = (found.staged(), found.booted_path());
     let number = |path: &Option<StorePath>| path.as_ref().and_then(|p| number_of(found, p));
     let (current, booted) = (number(&current), number(&booted));
-    let times = found.generation_times.iter().map(Some).chain(std::iter::repeat(None));
-    let all = found.generations.iter().zip(times);
-    all.map(|((number, path), at)| {
+    let all = found.generations.iter();
+    all.map(|(number, path)| {
         let made = made_by(vm, *number, path, ledger);
         Generation {
             number: *number,
-            time: at.copied().map(time),
+            time: made_when(made, found, *number, time),
             path: path.clone(),
             revision: made.and_then(|e| e.revision.clone()),
             dirty: made.and_then(|e| e.dirty),
@@ -148,7 +162,7 @@ mod tests {
         }
     }
 
-    /// `N LETTER VERB RESULT`
+    /// `N LETTER VERB RESULT [REVISION [TIME]]`
     fn ledger(lines: &[&str]) -> Vec<Entry> {
         let entry = |line: &&str| {
             let words: Vec<&str> = line.split(' ').collect();
@@ -156,7 +170,8 @@ mod tests {
             let to = path(words[1].chars().next().unwrap());
             let who = (words[2] != "adopt").then_some("me@laptop");
             let value = serde_json::json!({ "id": line, "vm": "vm1", "generation": number, "to": to,
-                "verb": words[2], "result": words[3], "who": who, "revision": words.get(4) });
+                "verb": words[2], "result": words[3], "who": who, "revision": words.get(4),
+                "time": words.get(5) });
             serde_json::from_value(value).unwrap()
         };
         lines.iter().map(entry).collect()
@@ -219,6 +234,7 @@ mod tests {
         let lines = ledger(&[
             "1 a adopt deployed",
             "2 b push deployed abc",
+            "2 b push deployed abd noon",
             "3 c push staged def",
             "1 a rollback deployed",
             "2 b start done",
@@ -244,7 +260,7 @@ mod tests {
             .collect();
         insta::assert_snapshot!(rows.join("\n"), @r#"
         1 Some("1 s") None None None cvp
-        2 Some("2 s") Some("me@laptop") Some("abc") Some(42) bv
+        2 Some("noon") Some("me@laptop") Some("abd") Some(42) bv
         3 Some("3 s") Some("me@laptop") Some("def") None
         "#);
     }

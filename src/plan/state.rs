@@ -105,6 +105,9 @@ fn fill(status: &mut Status, found: &Found, observed: &Observed) {
         status.generation = Some(number);
         status.revision = made.and_then(|entry| entry.revision.clone());
         status.dirty = made.and_then(|entry| entry.dirty);
+        if !generations::verified(&status.name, number, &path, &observed.ledger) {
+            status.notes.push(format!("generation {number} is unverified: it never passed its checks"));
+        }
     }
     let notes = &mut status.notes;
     match &found.current {

@@ -95,6 +95,12 @@ fn a_row_says_what_does_not_fit_into_a_state() {
     locked by me@laptop since noon: push vm1
     the hypervisor does not start it at boot
     ");
+    let left = serde_json::json!({ "id": "t", "vm": "vm1", "verb": "push", "generation": 1, "to": path('a'),
+        "result": "failed" });
+    let ledger = std::mem::replace(&mut observed.ledger, vec![serde_json::from_value(left).unwrap()]);
+    let row = status(&name, "hv", Desired::Unasked, &observed);
+    assert_eq!(row.notes[0], "generation 1 is unverified: it never passed its checks");
+    observed.ledger = ledger;
     let open = |alive| OpenTransaction { id: "t-1".to_owned(), vm: "vm1".to_owned(), alive };
     observed.open = vec![open(true), open(false)];
     let row = status(&name, "hv", Desired::Unasked, &observed);

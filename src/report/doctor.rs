@@ -10,7 +10,7 @@ const INDENT: usize = 9;
 /// The whole text, without a newline at its end.
 pub fn text(findings: &[Finding], looked: &str, page: Page) -> String {
     if findings.is_empty() {
-        return page.wrap("", &format!("nothing found on {}", harmless(looked)), 0);
+        return page.wrap("", &format!("nothing to mend on {}", harmless(looked)), 0);
     }
     let mut blocks: Vec<String> = findings.iter().map(|finding| block(finding, page)).collect();
     blocks.push(count(findings));

@@ -6,7 +6,7 @@ use std::fmt;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
 
-use super::page::{Page, harmless};
+use super::page::{NO_BREAK, Page, harmless};
 use crate::error::{Failure, clean_line};
 
 /// Columns where the page has none of its own, and the fewest that are used.
@@ -19,7 +19,6 @@ pub fn text(failure: &Failure, page: Page) -> String {
     let inner = Page { width: Some(width - 8), colour: false };
     let shown = Shown {
         message: paragraphs(&failure.message, inner),
-        help: failure.help().map(|help| paragraphs(&help.to_string(), inner)),
         output: (!failure.output.is_empty()).then(|| Output(clean(&failure.output))),
     };
     let styles = if page.colour { ThemeStyles::ansi() } else { ThemeStyles::none() };
@@ -27,10 +26,20 @@ pub fn text(failure: &Failure, page: Page) -> String {
     // Lines are wrapped above: miette would break commands at their hyphens.
     let handler = GraphicalReportHandler::new_themed(theme).with_wrap_lines(false).with_links(false);
     let mut text = String::new();
-    match handler.render_report(&mut text, &shown) {
-        Ok(()) => text.trim_end().to_owned(),
-        Err(fmt::Error) => shown.message,
-    }
+    let text = match handler.render_report(&mut text, &shown) {
+        Ok(()) => text.trim_end(),
+        Err(fmt::Error) => &shown.message,
+    };
+    let below = [("state: ", failure.state()), ("help: ", failure.help.as_deref())];
+    let below = below.into_iter().filter_map(|(label, text)| Some(labelled(label, text?, inner, page)));
+    std::iter::once(text.to_owned()).chain(below).collect::<Vec<_>>().join("\n")
+}
+
+/// A label as miette writes its own, and what belongs to it.
+fn labelled(label: &str, text: &str, inner: Page, page: Page) -> String {
+    let style = if page.colour { ThemeStyles::ansi() } else { ThemeStyles::none() }.help;
+    let gap = format!("\n{}", " ".repeat(2 + label.len()));
+    format!("  {}{}", style.style(label), paragraphs(text, inner).replace('\n', &gap))
 }
 
 /// Every line of the text wrapped by itself, but for one that is indented: that is to be
@@ -38,9 +47,30 @@ pub fn text(failure: &Failure, page: Page) -> String {
 fn paragraphs(text: &str, page: Page) -> String {
     let lines = text.lines().map(|line| match line.starts_with("    ") {
         true => harmless(line),
-        false => page.wrap("", &harmless(line), 0),
+        false => page.wrap("", &commands_held(&harmless(line)), 0),
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What a command begins with.
+const PROGRAMS: [&str; 9] =
+    ["deployvm", "getent", "git", "nix", "nix-env", "ssh", "ssh-keygen", "ssh-keyscan", "systemctl"];
+
+/// The line with every command in one piece: what follows a colon and begins with a
+/// program, up to a semicolon. Where it has no room behind its text, it gets a line of its
+/// own.
+fn commands_held(line: &str) -> String {
+    let held = line.split("; ").map(|part| {
+        let command = part.match_indices(": ").map(|(at, _)| at + 2).find(|at| {
+            let program = part[*at..].split(' ').next().unwrap_or_default();
+            PROGRAMS.contains(&program)
+        });
+        match command.map(|at| part.split_at(at)) {
+            Some((before, command)) => format!("{before}{}", command.replace(' ', &NO_BREAK.to_string())),
+            None => part.to_owned(),
+        }
+    });
+    held.collect::<Vec<_>>().join("; ")
 }
 
 fn clean(lines: &[String]) -> String {
@@ -51,7 +81,6 @@ fn clean(lines: &[String]) -> String {
 #[derive(Debug)]
 struct Shown {
     message: String,
-    help: Option<String>,
     output: Option<Output>,
 }
 
@@ -79,11 +108,7 @@ impl std::error::Error for Shown {
     }
 }
 
-impl Diagnostic for Shown {
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
-    }
-}
+impl Diagnostic for Shown {}
 
 #[cfg(test)]
 mod tests {
@@ -98,6 +123,21 @@ mod tests {
     }
 
     #[test]
+    fn a_command_is_never_broken() {
+        let failure = Failure::usage("x").help(
+            "a flake sees only what git tracks: git -C /home/me/infrastructure/flakes add vms/extra.nix\n\
+             to start it: deployvm start vm1; what it said: deployvm logs vm1 --boot 1 --follow --lines 20; or not",
+        );
+        insta::assert_snapshot!(text(&failure, Page { width: Some(80), colour: false }), @r"
+        × x
+        help: a flake sees only what git tracks:
+              git -C /home/me/infrastructure/flakes add vms/extra.nix
+              to start it: deployvm start vm1; what it said:
+              deployvm logs vm1 --boot 1 --follow --lines 20; or not
+        ");
+    }
+
+    #[test]
     fn says_what_where_state_and_next() {
         let failure = Failure::new(Aftermath::NotBuilt, "vm2 cannot be built on root@hv.example")
             .output("error: builder for '/nix/store/0123-x.drv' failed with exit code 7;\n\u{1b}[31m> boom\u{1b}[0m")
@@ -106,8 +146,8 @@ mod tests {
         × vm2 cannot be built on root@hv.example
         ╰─▶ error: builder for '/nix/store/0123-x.drv' failed with exit code 7;
             > boom
-        help: state: nothing was changed on the hypervisor
-              read the whole log with
+        state: nothing was changed on the hypervisor
+        help: read the whole log with
               `nix log /nix/store/0123456789abcdfghijklmnpqrsvwxyz-x.drv`,
               then try again
         ");

@@ -1,4 +1,4 @@
-//! Progress on a terminal: a bar for the phase at hand, and while VMs are switched
+//! Progress on a terminal: a bar for each phase at hand, and while VMs are switched
 //! one line for each that changes in place. What is finished becomes a line above.
 
 use std::collections::BTreeMap;
@@ -30,7 +30,8 @@ pub(super) struct Human {
     bars: MultiProgress,
     page: Page,
     verbose: u8,
-    phase: Option<Phase>,
+    /// In the order in which they began.
+    phases: Vec<Phase>,
     vms: BTreeMap<VmName, (ProgressBar, Trail)>,
     planned: BTreeMap<VmName, usize>,
     spoke: bool,
@@ -55,7 +56,7 @@ impl Human {
             bars: MultiProgress::with_draw_target(target),
             page,
             verbose,
-            phase: None,
+            phases: Vec::new(),
             vms: BTreeMap::new(),
             planned: BTreeMap::new(),
             spoke: false,
@@ -69,7 +70,7 @@ impl Human {
 
     /// Takes everything off the terminal; what was at work is shown as done, or not.
     pub fn close(&mut self, well: bool, err: &mut Stream) {
-        self.end_phase(well, err);
+        self.end_phases(|_| true, well, err);
         for (_, (bar, _)) in std::mem::take(&mut self.vms) {
             bar.finish_and_clear();
         }
@@ -86,6 +87,7 @@ impl Human {
     pub fn event(&mut self, event: &Event, err: &mut Stream) {
         match event {
             Event::Phase { name, total } => self.begin_phase(name, *total, err),
+            Event::PhaseEnded { name, ok } => self.end_phases(|each| each == *name, *ok, err),
             Event::Evaluating { vm } => self.work(|phase| phase.at_work.push(vm.to_string())),
             Event::Evaluated { vm, cached, .. } => self.work(|phase| {
                 phase.at_work.retain(|name| name != vm.as_str());
@@ -124,7 +126,7 @@ impl Human {
     }
 
     fn begin_phase(&mut self, name: &'static str, total: Option<u64>, err: &mut Stream) {
-        self.end_phase(true, err);
+        self.end_phases(|each| each == name || !wording::ends_by_itself(each), true, err);
         let bar = self.bars.add(match total {
             Some(total) => ProgressBar::new(total),
             None => ProgressBar::new_spinner(),
@@ -132,11 +134,17 @@ impl Human {
         bar.set_style(style(if total.is_some() { COUNTED } else { SPINNER }));
         bar.set_prefix(wording::doing(name));
         bar.enable_steady_tick(TICK);
-        self.phase = Some(Phase { name, bar, at_work: Vec::new(), count: 0, cached: 0, bytes: None });
+        self.phases.push(Phase { name, bar, at_work: Vec::new(), count: 0, cached: 0, bytes: None });
     }
 
-    fn end_phase(&mut self, well: bool, err: &mut Stream) {
-        let Some(phase) = self.phase.take() else { return };
+    fn end_phases(&mut self, which: impl Fn(&str) -> bool, well: bool, err: &mut Stream) {
+        let (ended, others) = std::mem::take(&mut self.phases).into_iter().partition(|p| which(p.name));
+        self.phases = others;
+        let ended: Vec<Phase> = ended;
+        ended.iter().for_each(|phase| self.end_phase(phase, well, err));
+    }
+
+    fn end_phase(&mut self, phase: &Phase, well: bool, err: &mut Stream) {
         phase.bar.finish_and_clear();
         // The lines of the VMs have said it all.
         if matches!(phase.name, "switch" | "switch-host") {
@@ -158,7 +166,8 @@ impl Human {
     }
 
     fn work(&mut self, change: impl FnOnce(&mut Phase)) {
-        if let Some(phase) = &mut self.phase {
+        // There is nothing to be said of connecting on the way.
+        if let Some(phase) = self.phases.iter_mut().rfind(|phase| phase.name != "connect") {
             change(phase);
             phase.bar.set_message(phase.at_work.join(", "));
         }
@@ -180,7 +189,8 @@ impl Human {
     }
 
     fn done(&mut self, outcome: &Outcome, err: &mut Stream) {
-        if let Some(phase) = self.phase.as_mut().filter(|phase| matches!(phase.name, "switch" | "check")) {
+        let counts = |phase: &&mut Phase| matches!(phase.name, "switch" | "check");
+        if let Some(phase) = self.phases.iter_mut().rfind(counts) {
             phase.step();
         }
         // A VM to which nothing happened is in the summary, and that is enough.

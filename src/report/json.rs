@@ -52,6 +52,7 @@ pub fn template(template: &Template) -> String {
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Spoken<'a> {
     Phase { name: &'a str, total: Option<u64> },
+    PhaseEnded { name: &'a str, ok: bool },
     Evaluating { vm: &'a str },
     Evaluated { vm: &'a str, ok: bool, cached: bool },
     Building { derivation: String },
@@ -70,6 +71,7 @@ enum Spoken<'a> {
 pub fn event(event: &Event) -> String {
     line(match event {
         Event::Phase { name, total } => Spoken::Phase { name, total: *total },
+        Event::PhaseEnded { name, ok } => Spoken::PhaseEnded { name, ok: *ok },
         Event::Evaluating { vm } => Spoken::Evaluating { vm: vm.as_str() },
         Event::Evaluated { vm, ok, cached } => {
             Spoken::Evaluated { vm: vm.as_str(), ok: *ok, cached: *cached }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::event::Events;
+use crate::report::page::Page;
 use std::io::Write;
 
 #[derive(Clone, Default)]
@@ -78,6 +79,45 @@ async fn it_says_that_it_goes_on() {
     let still = "12:34:56 still at work\n";
     let wanted = format!("12:34:56 looking at the hypervisor\n{still}{still}");
     assert!(text().starts_with(&wanted), "{}", text());
+}
+
+/// What is said when one of two phases that go on at once fails, and the other does not.
+async fn said_of_two(voice: Voice, failing: &'static str) -> String {
+    let kept = Kept::default();
+    let (events, receiver) = Events::channel();
+    let (said, queue) = tokio::sync::mpsc::unbounded_channel();
+    let ears = Ears::new(receiver);
+    for name in ["connect", "evaluate"] {
+        events.send(Event::Phase { name, total: None });
+    }
+    events.send(Event::Evaluated { vm: "vm1".parse().unwrap(), ok: true, cached: true });
+    for name in ["connect", "evaluate"] {
+        events.send(Event::PhaseEnded { name, ok: name != failing });
+    }
+    ears.say(Said::Failure("no".to_owned()), &said);
+    ears.say(Said::End, &said);
+    mouth(voice, &kept).run(queue, ears).await;
+    String::from_utf8(kept.0.lock().unwrap().clone()).unwrap()
+}
+
+#[tokio::test]
+async fn of_two_phases_at_once_the_one_that_failed_is_named() {
+    let human = || Voice::Human(Box::new(Human::new(Page::PLAIN, 0)));
+    // How long it took is the last word.
+    let untimed = |line: &str| line.split("  ").next().unwrap_or_default().to_owned();
+    let lines = |text: String| text.lines().map(untimed).collect::<Vec<_>>();
+    let text = lines(said_of_two(human(), "connect").await);
+    assert_eq!(text, ["✗ connecting", "✓ evaluated 1 configuration, 1 from the cache", "", "no"]);
+    let text = lines(said_of_two(human(), "evaluate").await);
+    assert_eq!(text, ["✓ connected", "✗ evaluating", "", "no"]);
+    let text = said_of_two(Voice::Plain(Plain::new(0)), "connect").await;
+    insta::assert_snapshot!(text, @r"
+    12:34:56 connecting
+    12:34:56 evaluating
+    12:34:56 vm1: evaluated, from the cache
+    12:34:56 connecting failed
+    no
+    ");
 }
 
 #[tokio::test]

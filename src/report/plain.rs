@@ -29,6 +29,9 @@ impl Plain {
                 let count = total.map(|count| format!(" {}", wording::counted(name, count)));
                 format!("{}{}", wording::doing(name), count.unwrap_or_default())
             }
+            // The line with which it began may be far above.
+            Event::PhaseEnded { name, ok: false } => format!("{} failed", wording::doing(name)),
+            Event::PhaseEnded { .. } => return None,
             Event::Evaluating { .. } if self.verbose == 0 => return None,
             Event::Evaluating { vm } => format!("{vm}: evaluating"),
             Event::Evaluated { vm, ok: false, .. } => format!("{vm}: evaluation failed"),

@@ -171,7 +171,10 @@ fn closing(plan: &Plan, page: Page) -> Vec<String> {
     if !plan.broken.is_empty() {
         lines.push(page.paint(Tone::Bad, "nothing is touched while a VM cannot be built"));
     } else if !plan.has_changes() {
-        lines.push("nothing to do".to_owned());
+        lines.push(match names(|h| matches!(h, How::Refuse(_))) {
+            refused if refused.is_empty() => "nothing to do".to_owned(),
+            refused => page.wrap("nothing is done: ", &format!("{refused} refused, as said above"), 17),
+        });
     }
     lines
 }

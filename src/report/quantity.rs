@@ -95,6 +95,14 @@ pub fn minute(time: Option<&str>) -> String {
     time.get(..16).map(|text| text.replacen('T', " ", 1)).unwrap_or(time)
 }
 
+/// The same without its year, where there is no room for it: `11-20 18:39`.
+pub fn without_year(minute: &str) -> &str {
+    match minute.split_once('-') {
+        Some((year, rest)) if year.len() == 4 && !rest.is_empty() => rest,
+        _ => minute,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +150,7 @@ mod tests {
         assert_eq!(short_move(Some(&a), &c), "abcdabcd-x-vm1 → 98769876-y-vm1");
         assert_eq!(short_move(None, &a), "abcdabcd-x-vm1");
         assert_eq!(minute(Some("2026-11-20T18:39:01Z")), "2026-11-20 18:39");
+        assert_eq!([without_year("2026-11-20 18:39"), without_year("x-y")], ["11-20 18:39", "x-y"]);
         assert_eq!(revision(Some("0123456789abcdef"), Some(true)), "012345678+");
     }
 }

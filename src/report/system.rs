@@ -3,21 +3,31 @@
 
 use super::page::{Page, Tone, harmless};
 use super::quantity;
-use super::table::{Cell, Table};
+use super::table::{Cell, Give, HASH, Table};
 use crate::error::clean_line;
 use crate::model::system::{Does, Effect, SystemGeneration};
 
+/// A system is known by the beginning of its hash.
+const GIVES: &[Give] = &[
+    Give::Short("SYSTEM"),
+    Give::Cut("SYSTEM", HASH),
+    Give::Cut("VERSION", 12),
+    Give::Gone("SYSTEM"),
+    Give::Short("TIME"),
+];
+
 /// The text of `host generations`: the newest last, where the prompt will be.
 pub fn text(generations: &[SystemGeneration], page: Page) -> String {
-    let mut table = Table::new(["GEN", "TIME", "VERSION", "SYSTEM", "MARKS"]);
+    let mut table = Table::new(["GEN", "TIME", "VERSION", "SYSTEM", "MARKS"]).giving(GIVES);
     for generation in generations {
         let marks =
             [(generation.current, "current"), (generation.booted, "booted"), (generation.default, "default")];
         let marks: Vec<&str> = marks.iter().filter(|(on, _)| *on).map(|(_, mark)| *mark).collect();
+        let time = quantity::minute(generation.time.as_deref());
         let tone = if generation.current { Tone::Good } else { Tone::Plain };
         table.row([
             Cell::new(generation.number.to_string()).right().tone(Tone::Strong),
-            Cell::new(quantity::minute(generation.time.as_deref())),
+            Cell::new(time.clone()).short(quantity::without_year(&time)),
             Cell::new(clean_line(generation.version.as_deref().unwrap_or_default())),
             Cell::new(generation.path.as_str()).short(quantity::short(&generation.path)),
             Cell::new(marks.join(" ")).tone(tone),

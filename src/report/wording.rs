@@ -25,6 +25,11 @@ pub(super) fn doing(phase: &str) -> &str {
     }
 }
 
+/// Whether a phase says itself when it ends, because others go on beside it.
+pub(super) fn ends_by_itself(phase: &str) -> bool {
+    matches!(phase, "connect" | "evaluate" | "evaluate-host")
+}
+
 /// What a phase has done.
 pub(super) fn done(phase: &str) -> &str {
     match phase {

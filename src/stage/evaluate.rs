@@ -116,27 +116,32 @@ async fn attempt(request: &EvalRequest, events: &Events) -> Result<Option<Invent
     }
 
     let names = chosen.to_evaluate();
-    events.send(Event::Phase { name: "evaluate", total: Some(names.len() as u64) });
-    let (have, need): (Vec<VmName>, Vec<VmName>) =
-        names.into_iter().partition(|name| known.answers.contains_key(name));
-    for vm in have {
-        events.send(Event::Evaluated { vm, ok: true, cached: true });
-    }
-    changed |= !need.is_empty();
-    let news = workers::evaluate_each(&flake, need, request.jobs, events).await?;
-    if changed && key::fingerprint(&flake.metadata().await?, &pass) != facts.fingerprint {
-        return Ok(None);
-    }
-    known.answers.extend(news.answers);
+    let total = Some(names.len() as u64);
+    let work = async {
+        let (have, need): (Vec<VmName>, Vec<VmName>) =
+            names.into_iter().partition(|name| known.answers.contains_key(name));
+        for vm in have {
+            events.send(Event::Evaluated { vm, ok: true, cached: true });
+        }
+        changed |= !need.is_empty();
+        let news = workers::evaluate_each(&flake, need, request.jobs, events).await?;
+        if changed && key::fingerprint(&flake.metadata().await?, &pass) != facts.fingerprint {
+            return Ok(None);
+        }
+        known.answers.extend(news.answers);
 
-    if let Some((dir, key)) = remember.filter(|_| changed)
-        && let Err(error) = cache::write(dir, &key, &known)
-    {
-        events.send(Event::Warning { message: format!("cannot remember the evaluation in {dir}: {error}") });
-    }
-    warn_of_strangers(&known, events);
-    let (vms, broken) = chosen.settle(&known.answers, news.broken)?;
-    Ok(Some(Inventory { flake: facts, names: known.names, vms, broken, output: known.output }))
+        if let Some((dir, key)) = remember.filter(|_| changed)
+            && let Err(error) = cache::write(dir, &key, &known)
+        {
+            events.send(Event::Warning {
+                message: format!("cannot remember the evaluation in {dir}: {error}"),
+            });
+        }
+        warn_of_strangers(&known, events);
+        let (vms, broken) = chosen.settle(&known.answers, news.broken)?;
+        Ok(Some(Inventory { flake: facts, names: known.names, vms, broken, output: known.output }))
+    };
+    events.during("evaluate", total, work).await
 }
 
 /// The names in the flake's `nixosConfigurations`, without evaluating any of them.

@@ -187,8 +187,11 @@ fn what_failed_is_nothing_to_go_back_to() {
     let kept = lab.push_with(&["vm2", "--keep-failed"], &[("DEPLOYVM_DEFAULTS__BOOT", "8")]);
     kept.expect(32).vm_is("vm2", "failed", 32);
     assert_eq!(lab.vm("vm2").generation, Some(2));
+    let remarked = || object(&lab, &["status", "vm2"]).to_string().contains("generation 2 is unverified");
+    assert!(remarked());
     lab.edit_vm("vm2", r#"version = "3"; fault = null;"#);
     lab.push(&["vm2"]).expect(0);
+    assert!(!remarked());
     assert_eq!(lab.vm("vm2").generation, Some(3));
     let listed = object(&lab, &["generations", "vm2"]);
     let verified: Vec<&Value> =

@@ -260,7 +260,7 @@ const FAULTS: &[(&str, &str, Mend)] = &[
 fn planted_faults_are_found_and_mended() {
     let lab = ward();
     finds(&lab, "", &[], &[]);
-    lab.laptop(&["deployvm", "doctor", "-H", "hv"]).expect(0).says("nothing found on this machine and hv");
+    lab.laptop(&["deployvm", "doctor", "-H", "hv"]).expect(0).says("nothing to mend on this machine and hv");
     let vms = (lab.vm("vm1"), lab.vm("vm2"));
     for (wanted, how, mend) in FAULTS {
         plant(&lab, wanted, &format!("{FAKE}{how}"), mend);

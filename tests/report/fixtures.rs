@@ -228,6 +228,27 @@ pub fn entries() -> Vec<Entry> {
     vec![old, new]
 }
 
+/// As they are in a real ledger: every column has something.
+pub fn full_entries() -> Vec<Entry> {
+    let line = |vm: &str, verb: &str, result: &str, reason: &str| Entry {
+        time: Some("2026-11-28T18:39:01Z".to_owned()),
+        who: Some("alice@laptop".to_owned()),
+        verb: Some(verb.to_owned()),
+        generation: (result == "deployed").then_some(12),
+        revision: Some("0123456789abcdef".to_owned()),
+        dirty: Some(true),
+        result: Some(result.to_owned()),
+        reason: Some(reason.to_owned()).filter(|reason| !reason.is_empty()),
+        durations: [("downtime".to_owned(), 125_000)].into(),
+        ..entry(vm)
+    };
+    vec![
+        line("vm1", "push", "deployed", ""),
+        line("database", "push", "rolled-back", "check-failed"),
+        line("database", "rollback", "rolled-back", "laptop-check-failed"),
+    ]
+}
+
 fn entry(vm: &str) -> Entry {
     serde_json::from_value(serde_json::json!({ "id": "x1", "vm": vm })).unwrap()
 }

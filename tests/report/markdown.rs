@@ -127,8 +127,8 @@ fn a_failure() {
     ```text
       × cannot reach hv|x
       ╰─▶ ssh: `no`
-      help: state: nothing was changed on the hypervisor
-            try again
+      state: nothing was changed on the hypervisor
+      help: try again
     ```
 
     </details>

@@ -3,7 +3,7 @@
 
 use super::{EvalRequest, Flake, facts, nix_version, remedy, start};
 use crate::error::{Aftermath, Failure, Result};
-use crate::model::event::{Event, Events};
+use crate::model::event::Events;
 use crate::model::inventory::Inventory;
 use crate::model::name::Word;
 use crate::model::system::WantedSystem;
@@ -74,7 +74,10 @@ pub async fn evaluate_system(
         ))
         .help(format!("hypervisors.NAME.configuration is one of: {}", names.join(", "))));
     }
-    events.send(Event::Phase { name: "evaluate-host", total: None });
+    events.during("evaluate-host", None, wanted(request, configuration)).await
+}
+
+async fn wanted(request: &EvalRequest, configuration: &Word) -> Result<WantedSystem> {
     let output = start(&host::system(&request.flake, &pass(request), configuration)).await?;
     let doing = format!("cannot evaluate the hypervisor's configuration {configuration}");
     if !output.ok() {

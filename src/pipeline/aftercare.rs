@@ -46,7 +46,6 @@ pub async fn complete(host: &Host, outcome: &mut Outcome) {
 pub async fn find_before(host: &Host, from: Option<&StorePath>, outcome: &mut Outcome) {
     let Some(from) = from else { return };
     if let Ok(seen) = observe::observe(host, None, &[]).await {
-        outcome.before =
-            seen.vms.get(&outcome.name).and_then(|found| generations::number_of(found, from));
+        outcome.before = seen.vms.get(&outcome.name).and_then(|found| generations::number_of(found, from));
     }
 }

@@ -8,6 +8,8 @@ mod differences;
 mod fixtures;
 #[path = "report/markdown.rs"]
 mod markdown;
+#[path = "report/next.rs"]
+mod next;
 #[path = "report/past.rs"]
 mod past;
 
@@ -57,7 +59,7 @@ fn a_plan_at_80_columns() {
 
     vm2       stage  microvm-qemu-vm2 0123abcd → 4567wxyz
         nothing to send
-        note: the next start, or crash, of this VM boots the new generation
+        note: the next start, or crash, of this VM boots this generation
 
     vm3       install and start  4567wxyz-microvm-qemu-vm3
         at most 300.0 MiB to send
@@ -93,7 +95,7 @@ fn a_plan_at_120_columns() {
 
     vm2       stage  microvm-qemu-vm2 0123abcd → 4567wxyz
         nothing to send
-        note: the next start, or crash, of this VM boots the new generation
+        note: the next start, or crash, of this VM boots this generation
 
     vm3       install and start  4567wxyz-microvm-qemu-vm3
         at most 300.0 MiB to send
@@ -133,7 +135,7 @@ fn a_plan_in_colour() {
 
     ‹1›vm2‹0›       ‹33›stage‹0›  microvm-qemu-vm2 0123abcd → 4567wxyz
         nothing to send
-        note: the next start, or crash, of this VM boots the new generation
+        note: the next start, or crash, of this VM boots this generation
 
     ‹1›vm3‹0›       ‹32›install and start‹0›  4567wxyz-microvm-qemu-vm3
         at most 300.0 MiB to send

@@ -8,6 +8,7 @@ use super::queue;
 use super::session::{self, Session};
 use crate::error::{Aftermath, Failure, Result};
 use crate::model::name::HOST;
+use crate::model::outcome::Outcome;
 use crate::model::plan::{How, Plan};
 use crate::pipeline::host::{Ready, Wish, carry_out, generations, go_back, prepare, prepare_return};
 use crate::pipeline::push::{Manner, PassThrough, Site, admit};
@@ -156,7 +157,7 @@ async fn obey(
     args: &PushArgs,
     ready: &Ready,
     pass: PassThrough,
-) -> Result<Option<Vec<crate::model::outcome::Outcome>>> {
+) -> Result<Option<Vec<Outcome>>> {
     if args.dry_run {
         session.reporter.plan(&ready.plan);
         return allowed(ready, &pass).await.map(|()| None);
@@ -192,7 +193,8 @@ async fn rollback(session: &Session<'_>, args: &RollbackArgs) -> Result<u8> {
         let site = Site { host: &ready.host, address: &target.address, moved: moved.as_ref() };
         let outcome = go_back(context, &ready, &site).await;
         ready.close(context).await;
-        Ok(Some(vec![outcome?]))
+        let to = args.to.map(|number| format!(" --to {number}")).unwrap_or_default();
+        Ok(Some(vec![Outcome { again: Some(format!("host rollback{to}")), ..outcome? }]))
     })
     .await
 }

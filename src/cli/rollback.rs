@@ -59,7 +59,8 @@ async fn work(session: &Session<'_>, args: Args) -> Result<u8> {
             approved(session, &format!("Roll back on {}?", plan.hypervisor)).await?;
         }
         let site = Site { host: &looked.host, address: &target.address, moved: moved.as_ref() };
-        let outcomes = without_copying(context, &site, &plan, "rollback", &Manner::default()).await;
+        let mut outcomes = without_copying(context, &site, &plan, "rollback", &Manner::default()).await;
+        outcomes.iter_mut().for_each(|outcome| outcome.again = Some(wanted.again(&outcome.name)));
         looked.host.close().await;
         Ok(Some(outcomes))
     })

@@ -17,7 +17,7 @@ pub struct Args {
     pub vm: VmName,
 
     /// What to run there, as ssh takes it: the guest's shell reads it [default: a login shell]
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(trailing_var_arg = true, value_name = "CMD")]
     pub command: Vec<String>,
 }
 
@@ -38,4 +38,36 @@ pub async fn run(global: &Global, args: Args) -> Result<u8> {
         entrance.enter(context).await
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::Args;
+
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        args: Args,
+        #[arg(long)]
+        json: bool,
+    }
+
+    #[test]
+    fn a_command_needs_no_dashes_before_it() {
+        for (typed, command, json) in [
+            ("ssh vm1", "", false),
+            ("ssh vm1 --json", "", true),
+            ("ssh vm1 hostname", "hostname", false),
+            ("ssh vm1 -- hostname", "hostname", false),
+            ("ssh --json vm1 ls -l --json", "ls -l --json", true),
+            ("ssh vm1 -- -x", "-x", false),
+            ("ssh vm1 git log -- file", "git log -- file", false),
+            ("ssh vm1 -- git log -- file", "git log -- file", false),
+        ] {
+            let Typed { args, json: said } = Typed::try_parse_from(typed.split(' ')).unwrap();
+            assert_eq!((args.command.join(" ").as_str(), said), (command, json), "{typed}");
+        }
+    }
 }

@@ -20,6 +20,8 @@ pub struct Observed {
     pub odd_names: Vec<String>,
     /// VMs whose directory there is a link to elsewhere: nothing of them is followed.
     pub linked: BTreeSet<VmName>,
+    /// VMs that it starts at boot, whether or not it has them yet.
+    pub autostart: BTreeSet<VmName>,
     /// Closures of what is booted (or else staged), where the caller asked for them.
     pub closures: BTreeMap<StorePath, Closure>,
     /// The ledger's entries, oldest first, as far as they were asked for.

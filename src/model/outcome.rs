@@ -76,6 +76,12 @@ pub struct Outcome {
     /// What a person must do, in this order, where nobody else can help.
     #[serde(default)]
     pub todo: Vec<String>,
+    /// The number of what ran before, where what failed was left in its place.
+    #[serde(default)]
+    pub before: Option<u64>,
+    /// What does the same again, such as `restart vm1`, where that is not a push.
+    #[serde(default)]
+    pub again: Option<String>,
 }
 
 impl Outcome {
@@ -96,6 +102,8 @@ impl Outcome {
             console: Vec::new(),
             transaction: None,
             todo: Vec::new(),
+            before: None,
+            again: None,
         }
     }
 }

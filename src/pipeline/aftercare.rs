@@ -3,7 +3,8 @@
 
 use crate::host::Host;
 use crate::model::outcome::{Outcome, Word};
-use crate::plan::advice;
+use crate::model::store_path::StorePath;
+use crate::plan::{advice, generations};
 use crate::stage::observe;
 
 /// Completes an outcome, over the connection at hand. Where the hypervisor does not
@@ -37,5 +38,14 @@ pub async fn complete(host: &Host, outcome: &mut Outcome) {
         outcome.detail = Some(said).filter(|said| !said.is_empty());
         let found = found.flatten();
         outcome.todo = advice::steps(outcome, found.as_ref(), |command| host.by_hand(command));
+    }
+}
+
+/// Finds the number of what ran before, so that somebody who is done looking at what was
+/// left failing can go back to that, and to nothing else.
+pub async fn find_before(host: &Host, from: Option<&StorePath>, outcome: &mut Outcome) {
+    let Some(from) = from else { return };
+    if let Ok(seen) = observe::observe(host, None, &[]).await {
+        outcome.before = seen.vms.get(&outcome.name).and_then(|found| generations::number_of(found, from));
     }
 }

@@ -134,7 +134,8 @@ async fn one(
     let mut outcome = Outcome::new(vm.clone(), Ended::Unchanged, 0);
     let Some(found) = looked.observed.vms.get(vm) else {
         (outcome.result, outcome.exit) = (Ended::Failed, 32);
-        outcome.detail = Some("it is not installed".to_owned());
+        outcome.reason = Some("not-installed".to_owned());
+        outcome.detail = Some("it is not on the hypervisor yet".to_owned());
         return outcome;
     };
     outcome.from = state::runs(found).filter(|_| found.is_running());

@@ -187,12 +187,15 @@ impl Sitting<'_> {
 }
 
 async fn conclude(sitting: &Sitting<'_>, ended: Ended, results: Vec<CheckResult>) -> Result<Outcome> {
-    let Sitting { trial, before, host, .. } = *sitting;
+    let Sitting { attendance, trial, before, host, .. } = *sitting;
     let mut outcome = outcome_of(trial, ended, results);
     if outcome.result == Word::RolledBack {
         see_to_the_rest(trial, &probe::way(host, &trial.movement), before, &mut outcome).await;
     }
     aftercare::complete(host, &mut outcome).await;
+    if outcome.exit == Aftermath::Left.code() && attendance.facts.verb == "push" {
+        aftercare::find_before(host, trial.movement.from.as_ref(), &mut outcome).await;
+    }
     Ok(outcome)
 }
 

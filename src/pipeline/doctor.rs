@@ -73,6 +73,7 @@ pub async fn examine(context: &Context, target: &Target, question: &Question<'_>
             login: &login,
             who: host.login(),
             flake: target.flake.as_deref(),
+            name: Some(target.name.as_str()).filter(|name| *name != target.address.to_string()),
             vms: &vms,
         }),
         trouble: None,

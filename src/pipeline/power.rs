@@ -100,6 +100,7 @@ pub async fn carry_out(context: &Context, errand: &Errand<'_>, ready: &Ready) ->
     for outcome in &mut outcomes {
         let movement = ready.plan.moves.iter().find(|m| m.vm == outcome.name);
         let answers = movement.is_some_and(|m| m.address.is_some() || !m.checks.is_empty());
+        outcome.again = Some(format!("{} {}", errand.power.verb(), outcome.name));
         explain(outcome, errand.power, if answers { ", and it answers" } else { "" });
     }
     outcomes

@@ -37,6 +37,14 @@ pub struct Return<'a> {
     pub settle: SettleOne<'a>,
 }
 
+impl Return<'_> {
+    /// What to type to have the same for one VM.
+    pub fn again(&self, vm: &VmName) -> String {
+        let to = self.to.map(|number| format!(" --to {number}")).unwrap_or_default();
+        format!("rollback {vm}{to}")
+    }
+}
+
 /// A plan to go back.
 pub struct Prepared {
     /// The plan.

@@ -9,8 +9,9 @@ use super::known::{self, Settle, recall};
 use super::past::{Looked, open};
 use super::{Choices, Context, Target};
 use crate::error::{Aftermath, Failure, Result};
-use crate::host::{Host, guest, terminal};
+use crate::host::{Host, guest, probe, terminal};
 use crate::model::argv::Argv;
+use crate::model::event::Event;
 use crate::model::name::VmName;
 use crate::model::plan::Move;
 use crate::model::settings::{Via, VmSettings};
@@ -25,6 +26,7 @@ use crate::stage::places;
 pub struct Entrance {
     host: Host,
     argv: Argv,
+    movement: Move,
 }
 
 /// Finds the way in.
@@ -51,7 +53,7 @@ pub async fn find(
     // As with ssh itself: a terminal for a shell, and for programs where there is one.
     let argv = guest::session(&looked.host, &movement, terminal::is_attended(), command);
     match argv {
-        Some(argv) => Ok(Entrance { host: looked.host, argv }),
+        Some(argv) => Ok(Entrance { host: looked.host, argv, movement }),
         None => Err(no_way(&movement)),
     }
 }
@@ -106,7 +108,63 @@ impl Entrance {
     /// Exit 11 when there is no ssh.
     pub async fn enter(self, context: &Context) -> Result<u8> {
         let code = terminal::hand_over(&self.argv, context.interrupted.clone()).await;
+        // ssh's own code, or the command's: asking again tells which, and what is the matter.
+        if matches!(code, Ok(255)) && !*context.interrupted.borrow() {
+            let way = guest::way(&self.host, &self.movement);
+            let trouble = probe::missing_inside(&way, &[]).await.err();
+            if let Some(message) = trouble.and_then(|why| nobody_there(&self.movement, why)) {
+                context.events.send(Event::Warning { message });
+            }
+        }
         self.host.close().await;
         code
+    }
+}
+
+/// What it means that nobody opens; `None` where ssh itself has said what is the matter.
+fn nobody_there(movement: &Move, trouble: &str) -> Option<String> {
+    let vm = &movement.vm;
+    let port = movement.guest.port.unwrap_or(22);
+    let place = match &movement.address {
+        Some(address) => format!("{address} port {port}"),
+        None => format!("port {port}"),
+    };
+    matches!(trouble, "ssh-refused" | "ssh-unreachable").then(|| {
+        format!(
+            "{vm} runs, and no sshd answers at {place}: {}; the guest may have none \
+             (services.openssh.enable), or is not up yet; to see what it does: deployvm console {vm}",
+            guest::sentence(trouble)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::inventory::Wanted;
+    use crate::model::observed::{Found, Observed};
+
+    #[test]
+    fn what_it_means_that_nobody_opens() {
+        let runner = format!("/nix/store/{}-microvm-qemu-vm2", "a".repeat(32));
+        let (vm, path): (VmName, crate::model::store_path::StorePath) =
+            ("vm2".parse().unwrap(), runner.parse().unwrap());
+        let wish = Wish {
+            vm: vm.clone(),
+            runner: path.clone(),
+            wanted: Some(Wanted::new(vm.clone(), String::new(), path.clone(), path)),
+            settings: VmSettings { address: Some("10.2.0.2".to_owned()), ..VmSettings::default() },
+            checks: Vec::new(),
+            flake: None,
+            behind: None,
+        };
+        let observed =
+            Observed { vms: BTreeMap::from([(vm, Found::example("active", runner))]), ..Observed::default() };
+        let plan = decide("", &[wish], &observed, &BTreeMap::new(), Choices::default());
+        let said = |why| nobody_there(&plan.moves[0], why).unwrap_or_default();
+        insta::assert_snapshot!(["ssh-refused", "ssh-unreachable", "ssh-denied"].map(said).join("\n"), @r"
+        vm2 runs, and no sshd answers at 10.2.0.2 port 22: it refuses the connection; the guest may have none (services.openssh.enable), or is not up yet; to see what it does: deployvm console vm2
+        vm2 runs, and no sshd answers at 10.2.0.2 port 22: it does not answer; the guest may have none (services.openssh.enable), or is not up yet; to see what it does: deployvm console vm2
+        ");
     }
 }

@@ -123,9 +123,12 @@ fn decide_one(wish: &Wish, observed: &Observed, choices: Choices) -> Move {
             "its directory on the hypervisor is a link to elsewhere, and deployvm follows none".to_owned(),
         ),
         None => {
-            notes.push(
-                "the hypervisor will not start it at boot unless its own configuration says so".to_owned(),
-            );
+            if !observed.autostart.contains(&wish.vm) {
+                notes.push(format!(
+                    "the hypervisor will not start it at boot: for that, add {:?} to microvm.autostart in its configuration",
+                    wish.vm.as_str()
+                ));
+            }
             How::Install
         }
         Some(found) => match refusal(wish, found, observed) {
@@ -201,7 +204,7 @@ fn change(to: &StorePath, found: &Found, choices: Choices, notes: &mut Vec<Strin
             return How::Stage;
         }
         if choices.no_restart {
-            notes.push("the next start, or crash, of this VM boots the new generation".to_owned());
+            notes.push("the next start, or crash, of this VM boots this generation".to_owned());
             return if staged { How::Keep } else { How::Stage };
         }
         if staged {
@@ -221,7 +224,7 @@ fn change(to: &StorePath, found: &Found, choices: Choices, notes: &mut Vec<Strin
         );
         return How::Keep;
     }
-    notes.push("it is stopped, and stays so: its next start boots the new generation".to_owned());
+    notes.push("it is stopped, and stays so: its next start boots this generation".to_owned());
     How::Stage
 }
 

@@ -31,6 +31,22 @@ fn plan_for(found: Option<Found>, choices: Choices) -> Move {
     decide("hv", &[wish], &observed, &BTreeMap::new(), choices).moves.remove(0)
 }
 
+/// The same for a new VM, of a hypervisor that starts these at boot.
+fn plan_for_new(starts: &[&str]) -> Move {
+    let observed =
+        Observed { autostart: starts.iter().map(|vm| vm.parse().unwrap()).collect(), ..Observed::default() };
+    let wish = Wish {
+        vm: "vm1".parse().unwrap(),
+        runner: NEW.parse().unwrap(),
+        wanted: None,
+        settings: VmSettings::default(),
+        checks: Vec::new(),
+        flake: None,
+        behind: None,
+    };
+    decide("hv", &[wish], &observed, &BTreeMap::new(), Choices::default()).moves.remove(0)
+}
+
 fn how(found: Option<Found>, choices: Choices) -> How {
     plan_for(found, choices).how
 }
@@ -55,6 +71,8 @@ fn what_really_runs_wins_over_booted() {
 #[test]
 fn stopped_stays_stopped_unless_asked() {
     assert_eq!(how(Some(found(OLD, None, "inactive")), Choices::default()), How::Stage);
+    let note = "it is stopped, and stays so: its next start boots this generation";
+    assert_eq!(plan_for(Some(found(OLD, None, "inactive")), Choices::default()).notes, [note]);
     assert_eq!(how(Some(found(NEW, None, "inactive")), Choices::default()), How::Keep);
     let start = Choices { start: true, ..Choices::default() };
     assert_eq!(how(Some(found(OLD, None, "inactive")), start), How::Restart);
@@ -72,7 +90,7 @@ fn without_restart_it_is_only_staged() {
     let choices = Choices { no_restart: true, ..Choices::default() };
     let movement = plan_for(Some(found(OLD, Some(OLD), "active")), choices);
     assert_eq!(movement.how, How::Stage);
-    assert!(movement.notes[0].contains("the next start, or crash, of this VM boots the new generation"));
+    assert!(movement.notes[0].contains("the next start, or crash, of this VM boots this generation"));
 }
 
 #[test]
@@ -124,4 +142,7 @@ fn says_what_will_not_return_after_a_reboot() {
     assert_eq!(notes(false, OLD), ["the hypervisor does not start it at boot"]);
     assert_eq!(notes(true, OLD), [""; 0]);
     assert_eq!(notes(false, NEW), [""; 0], "nothing is to be done");
+    let note = "the hypervisor will not start it at boot: for that, add \"vm1\" to microvm.autostart in its configuration";
+    assert_eq!(plan_for_new(&["vm2"]).notes, [note]);
+    assert_eq!(plan_for_new(&["vm1"]).notes, [""; 0]);
 }

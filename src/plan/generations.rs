@@ -122,7 +122,14 @@ pub fn previous(vm: &VmName, found: &Found, ledger: &[Entry], to: Option<u64>) -
     let mut good = earlier.filter(|(number, path)| verified(vm, *number, path, ledger));
     good.next().cloned().ok_or_else(|| {
         let message = format!("{vm} has no earlier generation that was verified");
-        Failure::new(Aftermath::Refused, message).help(listed(vm, found, ledger))
+        let later =
+            all.iter().rev().filter(|(number, path)| *number > below && Some(path) != staged.as_ref());
+        let mut later = later.filter(|(number, path)| verified(vm, *number, path, ledger));
+        let forward = later.next().map(|(number, _)| {
+            format!("\na later one was verified, and can be gone to: deployvm rollback {vm} --to {number}")
+        });
+        let help = format!("{}{}", listed(vm, found, ledger), forward.unwrap_or_default());
+        Failure::new(Aftermath::Refused, message).help(help)
     })
 }
 
@@ -221,7 +228,9 @@ mod tests {
         2
         1
         12 vm1 has no earlier generation that was verified | it has 1 (current), 2, 3; see `deployvm generations vm1`
+        a later one was verified, and can be gone to: deployvm rollback vm1 --to 3
         12 vm1 has no earlier generation that was verified | it has 1 (unverified), 2 (current), 3; see `deployvm generations vm1`
+        a later one was verified, and can be gone to: deployvm rollback vm1 --to 3
         2
         2 vm1 has no generation 7 | it has 1, 2 (unverified), 3 (current); see `deployvm generations vm1`
         12 vm1 has no earlier generation that was verified | vm1 has no generations at all: `deployvm push vm1` makes one

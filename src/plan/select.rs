@@ -49,9 +49,14 @@ pub fn among(
     Ok(chosen.into_iter().collect())
 }
 
-/// The failure for a name that the hypervisor does not know.
+/// The failure for a name that the hypervisor does not know. The flake may have it.
 pub fn unknown(name: &str, known: &BTreeSet<VmName>) -> Failure {
-    Failure::usage(format!("the hypervisor knows no microVM {name:?}")).help(listed(name, known))
+    let listed = listed(name, known);
+    let help = match name.parse::<VmName>() {
+        Ok(vm) => format!("{listed}\nif the flake has it, this installs it: deployvm push {vm}"),
+        Err(_) => listed,
+    };
+    Failure::usage(format!("the hypervisor knows no microVM {name:?}")).help(help)
 }
 
 /// Whether one of the words is a glob that matches this name; no words match all.
@@ -160,6 +165,7 @@ mod tests {
         ["@db"]: vm2
         ["@dbs"]: no microVM of the hypervisor has the tag "dbs" | known tags, nearest first: db
         ["web1"]: the hypervisor knows no microVM "web1" | it knows, nearest first: web-1, vm1, vm2
+        if the flake has it, this installs it: deployvm push web1
         ["x*"]: the glob "x*" matches no microVM of the hypervisor | it knows, nearest first: vm1, vm2, web-1
         ["vm["]: "vm[" is not a valid glob: unclosed character class; missing ']' | use * for any characters, ? for one, [abc] for one of these
         ["my vm"]: the hypervisor knows no microVM "my vm" | it knows, nearest first: vm1, vm2, web-1

@@ -127,9 +127,6 @@ fn below(each: &Move, page: Page) -> Vec<String> {
         );
         lines.push(remark("adopts", &adopted, page));
     }
-    if each.how == How::Stage {
-        lines.push(remark("note", "the next start, or crash, of this VM boots the new generation", page));
-    }
     lines.extend(each.notes.iter().map(|note| remark("note", note, page)));
     lines
 }

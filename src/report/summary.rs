@@ -11,6 +11,8 @@ use crate::model::outcome::{Outcome, Word};
 
 /// Lines of the console that are shown of a failed guest.
 const CONSOLE_LINES: usize = 20;
+/// Characters that stand well in a row.
+const FEW: usize = 40;
 
 /// The whole text, without a newline at its end.
 pub fn text(outcomes: &[Outcome], page: Page) -> String {
@@ -70,7 +72,8 @@ fn row(outcome: &Outcome) -> Vec<Cell> {
     let all = checks(&outcome.checks);
     vec![
         Cell::new(outcome.name.as_str()).tone(Tone::Strong),
-        Cell::new(outcome.result.to_string()).tone(tone(outcome.result)),
+        Cell::new(done(outcome).map_or_else(|| outcome.result.to_string(), clean_line))
+            .tone(tone(outcome.result)),
         Cell::new(generation).short(short),
         Cell::new(downtime),
         shutdown,
@@ -78,8 +81,15 @@ fn row(outcome: &Outcome) -> Vec<Cell> {
     ]
 }
 
+/// What was done, in the words for it, where they are few enough to stand for `done`.
+fn done(outcome: &Outcome) -> Option<&str> {
+    let said = outcome.detail.as_deref().filter(|_| outcome.result == Word::Done && outcome.exit == 0);
+    said.filter(|said| said.chars().count() <= FEW)
+}
+
 fn needs_words(outcome: &Outcome) -> bool {
-    outcome.exit != 0 || outcome.checks.iter().any(|c| !c.ok) || outcome.detail.is_some()
+    let has_more = outcome.detail.is_some() && done(outcome).is_none();
+    outcome.exit != 0 || outcome.checks.iter().any(|c| !c.ok) || has_more
 }
 
 fn block(outcome: &Outcome, page: Page) -> Vec<String> {
@@ -144,6 +154,7 @@ pub fn state(outcome: &Outcome) -> Option<String> {
         (20, _) => "not touched; some store paths may have been copied".to_owned(),
         (30 | 31, Word::Failed) => "as before: absent".to_owned(),
         (30 | 31, _) => runner("what ran before runs again"),
+        (32, _) if outcome.reason.as_deref() == Some("not-installed") => "absent".to_owned(),
         (32, _) => "left as it is".to_owned(),
         (130, _) => "not touched".to_owned(),
         _ if !outcome.todo.is_empty() => {
@@ -159,30 +170,49 @@ fn next(outcome: &Outcome) -> Vec<String> {
     if vm.is_host() {
         return of_the_host(outcome);
     }
-    let words: &[&str] = match outcome.exit {
-        0..=2 => &[],
-        11 => return vec!["deployvm doctor".to_owned()],
-        12 => &["plan"],
-        10 | 13 | 20 | 130 => &["push"],
+    let again = || outcome.again.clone().unwrap_or_else(|| format!("push {vm}"));
+    let words = match outcome.exit {
+        0..=2 => Vec::new(),
+        11 => vec!["doctor".to_owned()],
+        12 => vec![format!("plan {vm}")],
+        10 | 13 | 20 | 130 => vec![again()],
+        // Nothing failed: there is nothing to look at.
+        30 | 31 if outcome.reason.as_deref() == Some("interrupted") => vec![again()],
+        30 | 31 if outcome.again.is_some() => vec![format!("history {vm}")],
         // The second leaves it as it fails, to be looked at.
-        30 | 31 => &["history", "push --keep-failed"],
-        32 => &["logs", "rollback"],
-        _ => &["status"],
+        30 | 31 => vec![format!("history {vm}"), format!("push --keep-failed {vm}")],
+        32 if outcome.reason.as_deref() == Some("not-installed") => vec![format!("push {vm}")],
+        32 => vec![format!("logs {vm}"), way_back(outcome)],
+        _ => vec![format!("status {vm}")],
     };
-    words.iter().map(|verb| format!("deployvm {verb} {vm}")).collect()
+    words.into_iter().map(|words| format!("deployvm {words}")).collect()
+}
+
+/// From what was left failing: to what ran before, where that is known, and not to what
+/// only has the next number below. What was not there before can only be put right.
+fn way_back(outcome: &Outcome) -> String {
+    let vm = &outcome.name;
+    match outcome.before {
+        Some(number) => format!("rollback {vm} --to {number}"),
+        None if outcome.to.is_some() && outcome.from.is_none() => format!("push {vm}"),
+        None => format!("rollback {vm}"),
+    }
 }
 
 /// The same for the hypervisor's own system.
 fn of_the_host(outcome: &Outcome) -> Vec<String> {
-    let words: &[&str] = match outcome.exit {
-        0..=2 => &[],
-        11 => &["doctor"],
-        12 => &["host plan"],
-        10 | 13 | 20 | 130 => &["host push"],
-        30 | 31 => &["history"],
-        _ => &["host generations", "status --no-eval"],
+    let again = || vec![outcome.again.clone().unwrap_or_else(|| "host push".to_owned())];
+    let interrupted = outcome.reason.as_deref() == Some("interrupted");
+    let words = match outcome.exit {
+        0..=2 => Vec::new(),
+        11 => vec!["doctor".to_owned()],
+        12 => vec!["host plan".to_owned()],
+        10 | 13 | 20 | 130 => again(),
+        30 | 31 if interrupted => again(),
+        30 | 31 => vec!["history".to_owned()],
+        _ => vec!["host generations".to_owned(), "status --no-eval".to_owned()],
     };
-    words.iter().map(|verb| format!("deployvm {verb}")).collect()
+    words.into_iter().map(|words| format!("deployvm {words}")).collect()
 }
 
 /// How many VMs ended how.

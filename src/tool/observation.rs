@@ -68,14 +68,15 @@ pub fn parse(fields: &[String]) -> Observed {
     let uptime = get(&host, "uptime").parse().unwrap_or_default();
     let units = parse_units(get(&host, "units"), uptime);
     let invalid: Vec<&str> = get(&host, "invalid").lines().collect();
-    let autostart: Vec<&str> = get(&host, "autostart").split_whitespace().collect();
+    let named = |unit: &str| unit.strip_prefix("microvm@")?.strip_suffix(".service")?.parse().ok();
+    observed.autostart = get(&host, "autostart").split_whitespace().filter_map(named).collect();
     observed.open = all(&host, "transaction").filter_map(open_transaction).collect();
     observed.unheard = all(&host, "ended").filter_map(unheard).collect();
     observed.unheard.sort_by(|a, b| a.id.cmp(&b.id));
     observed.ledger = parse_ledger(get(&host, "ledger"));
     for (name, values) in vms {
         let unit = units.get(&name).cloned().unwrap_or_default();
-        let starts = autostart.contains(&name.unit().as_str());
+        let starts = observed.autostart.contains(&name);
         let found = found(&values, unit, starts, &invalid);
         observed.vms.insert(name, found);
     }

@@ -200,6 +200,26 @@ fn what_failed_is_nothing_to_go_back_to() {
     let said = verb(&lab, &["rollback", "vm2"]).expect(0).vm_is("vm2", "deployed", 0);
     assert_eq!(said["generation"], 1, "not to the one that failed");
     lab.answers("vm2", "vm2 version 1");
+
+    // Another one is left failing: what ran before it is 1, and not the 3 that is below it.
+    lab.edit_vm("vm2", r#"version = "4"; fault = "mute";"#);
+    let argv = [
+        "env",
+        "DEPLOYVM_DEFAULTS__BOOT=8",
+        env!("CARGO_BIN_EXE_deployvm"),
+        "push",
+        "vm2",
+        "--keep-failed",
+        "-H",
+        HYPERVISOR,
+        "-y",
+    ];
+    let said = lab.laptop(&argv).expect(32);
+    said.says("deployvm rollback vm2 --to 1");
+    let said = lab.laptop(&["deployvm", "rollback", "vm2", "--to", "1", "-H", HYPERVISOR, "-y"]).expect(0);
+    said.says("vm2  deployed");
+    let said = lab.laptop(&["deployvm", "rollback", "vm2", "-H", HYPERVISOR, "-y"]).expect(12);
+    said.says("deployvm rollback vm2 --to 3");
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn no_restart_stages_and_the_next_push_restarts() {
     let pushed = lab.push(&["--no-restart"]).expect(0);
     let said = pushed.vm_is("vm2", "staged", 0);
     let plan = &pushed.events("plan")[0];
-    let note = "the next start, or crash, of this VM boots the new generation";
+    let note = "the next start, or crash, of this VM boots this generation";
     assert!(plan["moves"].to_string().contains(note), "{plan}");
     let staged = lab.vm("vm2");
     assert_eq!((staged.pid, &staged.booted), (old.pid, &old.booted));

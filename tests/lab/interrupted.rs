@@ -100,6 +100,8 @@ fn ctrl_c_during_a_switch_undoes_it() {
         let pushed = Pushed(push.wait(120)).expect(30);
         let said = pushed.vm_is("vm2", "rolled-back", 30);
         assert_eq!(said["reason"], "interrupted", "{step}");
+        let console = said["console"].to_string();
+        assert!(!console.contains("Starting ") && !console.contains("Started "), "systemd's words: {said}");
         pushed.vm_is("vm1", "skipped", 13);
         assert_eq!(consistent(&lab, &id, &old, &version), "rolled-back", "{step}");
         assert_eq!(lab.vm("vm1"), other, "{step}");

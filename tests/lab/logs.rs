@@ -174,8 +174,12 @@ fn into_a_guest() {
     ssh(&["vm1", "--", "exit 3"]).expect(3);
 
     // No sshd, no such VM, and not running.
-    ssh(&["vm2", "--", "true"]).expect(255);
-    ssh(&["vm3"]).expect(2).says("nearest first: vm1, vm2");
-    deployvm(&lab, &["stop", "vm2", "--yes"]).expect(0);
+    let said = ssh(&["vm2", "true"]).expect(255);
+    said.says("no sshd answers at 10.2.0.2 port 22").says("deployvm console vm2");
+    // A command's own 255 is no such thing.
+    let said = ssh(&["vm1", "exit 255"]).expect(255);
+    assert!(!said.stderr.contains("no sshd"), "{said}");
+    ssh(&["vm3"]).expect(2).says("nearest first: vm1, vm2").says("deployvm push vm3");
+    deployvm(&lab, &["stop", "vm2", "--yes"]).expect(0).says("vm2  stopped");
     ssh(&["vm2"]).expect(12).says("vm2 is not running");
 }

@@ -26,7 +26,7 @@ fn a_flake_that_is_wrong() {
     lab.laptop(&["deployvm", "push", "-y"]).expect(2).says("no hypervisor named").says("-H root@HOST");
     // No such VM: nearest first.
     let said = push(&lab, &["vm33"]).expect(2);
-    said.says("the flake has no microVM 'vm33'").says("it has vm3,");
+    said.says("the flake has no microVM 'vm33'").says("its configurations are vm3,");
     // It does not parse.
     let file = std::fs::read_to_string(lab.flake().join("flake.nix")).unwrap();
     lab.write("flake.nix", &file.replacen('{', "{ {", 1));

@@ -92,6 +92,7 @@ pub fn plan() -> Plan {
         vec!["its flake file names a checkout that is not there: `microvm -u vm1` cannot work".to_owned()];
     let mut stage = a_move("vm2", How::Stage);
     stage.bytes_to_send = Some(0);
+    stage.notes = vec!["the next start, or crash, of this VM boots this generation".to_owned()];
     let mut install = a_move("vm3", How::Install);
     install.from = None;
     install.bytes_to_send = Some(300 << 20);

@@ -201,7 +201,7 @@ fn known(shape: &Shape, key: &str, source: &Source, path: &[String]) -> Result<&
 /// Holds a scalar or a list against its shape.
 fn leaf(shape: &Shape, value: &Value, source: &Source, path: &[String]) -> Result<()> {
     let fits = match (shape, value) {
-        (Shape::Text(valid), Value::String(text)) => {
+        (Shape::Text(valid) | Shape::TextOf(_, valid), Value::String(text)) => {
             return valid(text).map_err(|(why, help)| {
                 Failure::usage(format!("{} is {text:?}, {why}", place(path, source))).help(help)
             });

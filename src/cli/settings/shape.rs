@@ -13,6 +13,8 @@ type Verdict = Result<(), (String, &'static str)>;
 pub(super) enum Shape {
     /// Text that this function accepts.
     Text(fn(&str) -> Verdict),
+    /// The same, of which it does not go without saying what it holds.
+    TextOf(&'static str, fn(&str) -> Verdict),
     /// A whole number in this range, of this unit (may be empty).
     Number(u64, u64, &'static str),
     /// `true` or `false`.
@@ -29,7 +31,7 @@ pub(super) enum Shape {
     Names(fn(&str) -> Verdict, &'static Shape),
 }
 
-use Shape::{Check, Choice, Flag, List, Names, Number, Table, Text};
+use Shape::{Check, Choice, Flag, List, Names, Number, Table, Text, TextOf};
 
 /// Keys of a check that belong to its probe.
 pub(super) const PROBE_KEYS: [&str; 7] = ["http", "tcp", "ping", "dns", "exec", "status", "body"];
@@ -86,16 +88,16 @@ const VM_KEYS: &[(&str, Shape)] = &[
 ];
 
 static CHECK: Shape = Check(&[
-    ("body", Text(line)),
-    ("dns", Text(line)),
-    ("exec", List(&Text(line))),
+    ("body", TextOf("a regular expression for the body", line)),
+    ("dns", TextOf("the name to look up", line)),
+    ("exec", List(&TextOf("the program and its arguments", line))),
     ("expect", Choice(&["ok", "refused"])),
     ("from", List(&Choice(&["laptop", "hypervisor", "vm"]))),
-    ("http", Text(line)),
-    ("ping", Text(line)),
+    ("http", TextOf(r#"a URL, such as "http://10.1.0.2/""#, line)),
+    ("ping", TextOf(r#"an address or a name, such as "1.1.1.1""#, line)),
     ("status", Number(100, 599, "")),
     ("strict", Flag),
-    ("tcp", Text(line)),
+    ("tcp", TextOf(r#"an address or a name with a port, such as "10.1.0.2:22""#, line)),
     ("within", Number(1, 3600, " of seconds")),
 ]);
 
@@ -120,11 +122,13 @@ impl Shape {
     pub(super) fn expected(&self) -> String {
         match self {
             Text(_) => "text".to_owned(),
+            TextOf(what, _) => format!("text: {what}"),
             Number(least, most, unit) => format!("a whole number{unit} from {least} to {most}"),
             Flag => "true or false".to_owned(),
             Choice(words) => words.iter().map(|w| format!("{w:?}")).collect::<Vec<_>>().join(" or "),
             List(item) => match item {
                 Choice(_) => format!("a list of {}", item.expected()),
+                TextOf(what, _) => format!("a list of texts: {what}"),
                 _ => "a list of texts".to_owned(),
             },
             Table(_) | Check(_) | Names(..) => "a table".to_owned(),

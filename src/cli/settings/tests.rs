@@ -241,6 +241,18 @@ fn errors_name_layer_key_and_what_was_expected() {
         given("").variable("DEPLOYVM_ENV", "x").refused(),
         given("").flag("root@-x").refused(),
     ];
+    let checks =
+        [("ping", "true"), ("tcp", "22"), ("http", "80"), ("dns", "1"), ("body", "1"), ("exec", "true")];
+    let of_checks =
+        checks.map(|(key, value)| given(&format!("[vms.vm1.checks.a]\n{key} = {value}")).refused());
+    insta::assert_snapshot!(of_checks.join("\n"), @r#"
+    vms.vm1.checks.a.ping in deployvm.toml is true | it must be text: an address or a name, such as "1.1.1.1"
+    vms.vm1.checks.a.tcp in deployvm.toml is 22 | it must be text: an address or a name with a port, such as "10.1.0.2:22"
+    vms.vm1.checks.a.http in deployvm.toml is 80 | it must be text: a URL, such as "http://10.1.0.2/"
+    vms.vm1.checks.a.dns in deployvm.toml is 1 | it must be text: the name to look up
+    vms.vm1.checks.a.body in deployvm.toml is 1 | it must be text: a regular expression for the body
+    vms.vm1.checks.a.exec in deployvm.toml is true | it must be a list of texts: the program and its arguments
+    "#);
     insta::assert_snapshot!(refused.join("\n"), @r#"
     unknown setting vms.vm2.adress in deployvm.toml | did you mean "address"? known here: address, after, boot, checks, guest, hypervisor, settle, tags, verdict, within
     unknown setting vm in deployvm.toml | did you mean "vms"? known here: defaults, environments, hypervisor, hypervisors, vms

@@ -189,8 +189,9 @@ console() {
         journalctl -q -o cat -n 30 --no-pager "_SYSTEMD_INVOCATION_ID=$invocation"
     fi 2>/dev/null | cut -c 1-400 >"$dir/.console"
     # The main process never came so far, and systemd may have forgotten it by now; or it
-    # was gone before the journal knew whose words those were: all that was said since.
-    [ -s "$dir/.console" ] ||
+    # was gone before the journal knew whose words those were: all that was said since. Where
+    # somebody only did not want it any more, that explains nothing.
+    [ -s "$dir/.console" ] || [ "$(decided)" = undo.interrupted ] ||
         journalctl -q -o cat -n 60 --no-pager --after-cursor "$(kept cursor)" -u "microvm-*@$vm.service" -u "$unit" 2>/dev/null |
         grep -v 'was skipped because of an unmet condition' | tail -n 30 | cut -c 1-400 >"$dir/.console"
     mv -f "$dir/.console" "$dir/console"

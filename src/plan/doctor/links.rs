@@ -176,6 +176,9 @@ fn generations(one: &One<'_>, found: &Found, list: &mut Findings<'_>) {
     }
 }
 
+/// What such a reference looks like.
+const EXAMPLE: &str = "git+https://example.org/infra";
+
 /// The `flake` file, which only the `microvm` command reads.
 fn flake(one: &One<'_>, found: &Found, list: &mut Findings<'_>) {
     if found.mode == Mode::HostOwned {
@@ -186,7 +189,11 @@ fn flake(one: &One<'_>, found: &Found, list: &mut Findings<'_>) {
     let mend = match one.there.flake {
         Some(flake) => list.typed.write(flake, &file, false),
         None => format!(
-            "write a reference that the hypervisor can fetch into {file}, and set hypervisors.NAME.flake"
+            "nothing, where only deployvm deploys: no command of it reads or changes the file of a VM that is there\n\
+             for `microvm -u`, give it a reference that the hypervisor can fetch: `{}`\n\
+             for VMs to come, say the same in deployvm.toml:\n{}",
+            list.typed.write(EXAMPLE, &file, false),
+            list.typed.setting(one.there.name, "flake", EXAMPLE)
         )
         .into(),
     };
@@ -197,7 +204,13 @@ fn flake(one: &One<'_>, found: &Found, list: &mut Findings<'_>) {
     };
     if let Some(why) = unusable(text, one.exam.flake_there) {
         let what = format!("`microvm -u` and `microvm -l` cannot use its `flake` file: {why}");
-        list.warning(Trap::FlakeUnusable, one.place(), what, format!("flake: {text}"), mend);
+        // A push wrote this, as well as it could. Nobody has said that the microvm command is
+        // to work, and it would say so itself.
+        let severity = match one.there.flake {
+            None if found.generation.is_some() => Severity::Note,
+            _ => Severity::Warning,
+        };
+        list.add(severity, Trap::FlakeUnusable, one.place(), what, format!("flake: {text}"), mend);
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Hypervisor<'a> {
     pub who: Option<&'a Login>,
     /// What a new VM's `flake` file would say, if the settings tell.
     pub flake: Option<&'a str>,
+    /// What deployvm.toml calls it, if it has a table there.
+    pub name: Option<&'a str>,
     /// What was asked of each VM's terms and checks.
     pub vms: &'a [Known],
 }

@@ -251,3 +251,25 @@ fn what_others_say_cannot_drive_a_terminal_or_a_shell() {
         assert!(!finding.mend.to_string().contains(" $("), "{finding:?}");
     }
 }
+
+#[test]
+fn a_flake_file_that_a_push_wrote_is_worth_a_note() {
+    let severity = |flake: Option<&str>, generation| {
+        let mut world = healthy();
+        world.flake = flake.map(str::to_owned);
+        world.vm1().flake = Some("git+file:///home/me/infra".into());
+        world.vm1().generation = generation;
+        world.judge().into_iter().find(|f| f.id == Trap::FlakeUnusable).unwrap()
+    };
+    assert_eq!(severity(None, Some(1)).severity, Severity::Note);
+    assert_eq!(severity(None, None).severity, Severity::Warning);
+    assert_eq!(severity(Some("git+https://example.org/infra"), Some(1)).severity, Severity::Warning);
+    insta::assert_snapshot!(severity(None, Some(1)).mend, @r#"
+    nothing, where only deployvm deploys: no command of it reads or changes the file of a VM that is there
+    for `microvm -u`, give it a reference that the hypervisor can fetch: `ssh root@hv 'echo git+https://example.org/infra >/var/lib/microvms/vm1/flake'`
+    for VMs to come, say the same in deployvm.toml:
+    [hypervisors.main]
+    address = "root@hv"
+    flake = "git+https://example.org/infra"
+    "#);
+}

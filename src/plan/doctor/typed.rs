@@ -11,6 +11,8 @@ pub struct Typed {
     ssh: Option<String>,
     /// What makes the login root, with a blank behind; empty for root.
     rise: &'static str,
+    /// `root@hv`, as settings have it.
+    address: String,
     /// `-H root@hv` with a blank before; empty where deployvm finds it by itself.
     hypervisor: String,
 }
@@ -33,7 +35,7 @@ impl Typed {
             Some(Elevate::None) | None => "",
         };
         let hypervisor = named.map(|named| format!(" -H {}", word(named))).unwrap_or_default();
-        Self { ssh, rise, hypervisor }
+        Self { ssh, rise, address: address.to_string(), hypervisor }
     }
 
     /// Whether the hypervisor is this machine.
@@ -72,6 +74,15 @@ impl Typed {
         })
     }
 
+    /// The lines of deployvm.toml that say this of the hypervisor; `name` is what it has there.
+    pub fn setting(&self, name: Option<&str>, key: &str, value: &str) -> String {
+        let line = format!("{key} = \"{value}\"");
+        match name {
+            Some(name) => format!("[hypervisors.{name}]\n{line}"),
+            None => format!("[hypervisors.main]\naddress = \"{}\"\n{line}", self.address),
+        }
+    }
+
     /// A deployvm command with its words, which must be plain.
     pub fn deployvm(&self, command: &str) -> Mend {
         Mend::Type(format!("deployvm {command}{}", self.hypervisor))
@@ -104,6 +115,9 @@ mod tests {
         assert_eq!(write(None, false), r"ssh hv 'echo '\''a b'\'' >/x'");
         assert_eq!(write(Some(Elevate::Doas), true), r"ssh hv 'echo '\''a b'\'' | doas tee -a /x'");
         assert_eq!(at("root@hv", None).deployvm("push vm1").to_string(), "deployvm push vm1 -H hv");
+        let setting = |name| at("root@hv:2222", None).setting(name, "flake", "REF");
+        assert_eq!(setting(None), "[hypervisors.main]\naddress = \"root@hv:2222\"\nflake = \"REF\"");
+        assert_eq!(setting(Some("hv")), "[hypervisors.hv]\nflake = \"REF\"");
         assert_eq!(Typed::default().deployvm("push vm1").to_string(), "deployvm push vm1");
         assert_eq!((word("a b"), word(""), word("/x/y-z")), ("'a b'".into(), "''".into(), "/x/y-z".into()));
     }

@@ -126,7 +126,10 @@ impl Chosen {
                     return Err(Failure::usage(format!(
                         "{vm} is a NixOS configuration of the flake, but not a microVM"
                     ))
-                    .help("a microVM has `config.microvm.declaredRunner`, which microvm.nix's module `microvm` defines"));
+                    .help(
+                        "a microVM has `config.microvm.declaredRunner`, which microvm.nix's module `microvm` \
+                         defines\nif it is the hypervisor's own system: deployvm host push",
+                    ));
                 }
                 _ => (),
             }
@@ -163,7 +166,7 @@ fn unknown(message: String, word: &str, names: &[String]) -> Failure {
     let more = near.len().saturating_sub(12);
     near.truncate(12);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    Failure::usage(message).help(format!("it has {}{more}", near.join(", ")))
+    Failure::usage(message).help(format!("its configurations are {}{more}", near.join(", ")))
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ fn names_and_globs_choose() {
     assert!(pick(&["vm[9]"]).is_err() && pick(&["vm["]).is_err());
     let error = pick(&["vm3"]).unwrap_err();
     assert_eq!(error.message, "the flake has no microVM 'vm3'");
-    assert_eq!(error.help.as_deref(), Some("it has vm1, vm2, hv, web host"));
+    assert_eq!(error.help.as_deref(), Some("its configurations are vm1, vm2, hv, web host"));
 }
 
 #[test]
@@ -60,6 +60,7 @@ fn a_host_that_is_named_is_an_error() {
     let answers = BTreeMap::from([(vm("hv"), None)]);
     let error = pick(&["hv"]).unwrap().settle(&answers, BTreeMap::new()).unwrap_err();
     assert!(error.message.contains("not a microVM"), "{error}");
+    assert!(error.help.as_deref().unwrap().ends_with("deployvm host push"), "{error:?}");
     assert!(pick(&["h*"]).unwrap().settle(&answers, BTreeMap::new()).unwrap().0.is_empty());
 }
 

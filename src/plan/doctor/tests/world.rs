@@ -16,6 +16,7 @@ pub(super) struct World {
     pub(super) login: LoginExam,
     pub(super) who: Option<Login>,
     pub(super) flake: Option<String>,
+    pub(super) name: Option<String>,
     pub(super) vms: Vec<Known>,
     pub(super) trouble: Option<(Trap, Failure)>,
 }
@@ -79,6 +80,7 @@ pub(super) fn healthy() -> World {
         login: LoginExam { nix: true, root: true, ..LoginExam::default() },
         who: None,
         flake: Some("git+https://example.org/infra".into()),
+        name: None,
         vms: Vec::new(),
         trouble: None,
     };
@@ -142,6 +144,7 @@ impl World {
             login: &self.login,
             who: self.who.as_ref(),
             flake: self.flake.as_deref(),
+            name: self.name.as_deref(),
             vms: &self.vms,
         };
         judge(&Case {

@@ -174,7 +174,11 @@ impl Bench {
         let overtaken = matches!(cell.fault, Fault::SameVm | Fault::OtherVm);
         let words: &[&str] = if overtaken { &["--force-behind"] } else { &[] };
         if cell.fault == Fault::OldCollected {
-            // The next cell may be a rollback, and needs something to go back to.
+            // The next cell may be a rollback, and needs something to go back to: what was
+            // collected may be just below.
+            self.wish();
+            self.lab.push_with(&[], &DEADLINES).expect(0);
+            self.note();
             self.wish();
         }
         let pushed: Pushed = self.lab.push_with(words, &DEADLINES);

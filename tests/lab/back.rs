@@ -225,6 +225,11 @@ fn what_failed_is_nothing_to_go_back_to() {
 #[test]
 fn status_in_every_state() {
     let lab = Lab::up(&[]);
+    let absent = lab.laptop(&["deployvm", "check", "vm1", "-H", HYPERVISOR]).expect(32);
+    absent
+        .says("vm1 failed: not-installed")
+        .says("it is not on the hypervisor yet")
+        .says("next: deployvm push vm1");
     let states = || {
         let status = object(&lab, &["status"]);
         let vms = status["vms"].as_array().unwrap().clone();

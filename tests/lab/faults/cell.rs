@@ -170,8 +170,9 @@ impl Bench {
 
     /// The next push works, and nothing is left of what went before.
     fn next_push(&mut self, cell: &Cell) {
-        // What somebody else has deployed meanwhile is not in this laptop's commits.
-        let overtaken = matches!(cell.fault, Fault::SameVm | Fault::OtherVm);
+        // What somebody else has deployed is not in this laptop's commits: meanwhile, or before,
+        // where a rollback has gone back to that.
+        let overtaken = matches!(cell.fault, Fault::SameVm | Fault::OtherVm) || cell.verb == "rollback";
         let words: &[&str] = if overtaken { &["--force-behind"] } else { &[] };
         if cell.fault == Fault::OldCollected {
             // The next cell may be a rollback, and needs something to go back to: what was

@@ -117,7 +117,7 @@ fn a_build_that_fails_there_says_why_and_where() {
     failed.says("no VM was touched; derivations were sent");
     // The command that it names shows the log.
     let said = failed.said();
-    let command = said.split("the whole log: ").nth(1).unwrap();
+    let command = said.split("the whole log:").nth(1).unwrap();
     let words: Vec<&str> = command.split_whitespace().take(5).collect();
     assert_eq!(words[..4], ["ssh", HYPERVISOR, "nix-store", "--read-log"], "{said}");
     assert!(lab.laptop(&words).expect(0).stdout.contains("vm2: this derivation fails on purpose"));

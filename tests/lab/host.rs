@@ -225,16 +225,18 @@ fn vms_of_the_hypervisor_are_deployed_with_it() {
 
     // A new one restarts it. Its own check is asked; what failed before is excused once it is
     // not new any more.
-    lab.write("deployvm.toml", "[vms.vm2.checks.peer]\ntcp = \"10.99.0.2:7777\"\nfrom = [\"hypervisor\"]\n");
+    lab.write(
+        "deployvm.toml",
+        "[vms.vm2.checks.peer]\ntcp = \"10.99.0.2:7777\"\nfrom = [\"hypervisor\"]\nwithin = 5\n",
+    );
     owned("1.1", "");
     assert_eq!(effect(&lab, "vm2")["does"], "restarts");
-    let impatient = || Pushed(pushing(&lab, &[("DEPLOYVM_DEFAULTS__WITHIN", "5")]).wait(300));
-    assert_eq!(impatient().expect(31).vm(HOST)["reason"], "check-failed");
+    assert_eq!(push(&lab).expect(31).vm(HOST)["reason"], "check-failed");
     lab.hv("systemd-run --quiet --unit=peer socat TCP-LISTEN:7777,fork,reuseaddr /dev/null").expect(0);
     push(&lab).expect(0).vm_is(HOST, "deployed", 0);
     lab.hv("systemctl stop peer").expect(0);
     owned("2", "");
-    let pushed = impatient().expect(0);
+    let pushed = push(&lab).expect(0);
     let said = pushed.vm_is(HOST, "deployed", 0);
     assert_eq!(said["detail"], "vm2 was restarted", "{said}");
     let peer = said["checks"].as_array().unwrap().iter().find(|check| check["name"] == "vm2 peer").unwrap();

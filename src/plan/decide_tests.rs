@@ -13,13 +13,8 @@ fn found(current: &str, booted: Option<&str>, active: &str) -> Found {
     }
 }
 
-fn plan_for(found: Option<Found>, choices: Choices) -> Move {
-    let vm: VmName = "vm1".parse().unwrap();
-    let mut observed = Observed::default();
-    observed.host.store_free = u64::MAX;
-    observed.host.state_free = u64::MAX;
-    observed.vms.extend(found.map(|f| (vm.clone(), f)));
-    let wish = Wish {
+fn wish(vm: VmName) -> Wish {
+    Wish {
         vm,
         runner: NEW.parse().unwrap(),
         wanted: None,
@@ -27,24 +22,25 @@ fn plan_for(found: Option<Found>, choices: Choices) -> Move {
         checks: Vec::new(),
         flake: None,
         behind: None,
-    };
-    decide("hv", &[wish], &observed, &BTreeMap::new(), choices).moves.remove(0)
+    }
+}
+
+fn plan_for(found: Option<Found>, choices: Choices) -> Move {
+    let vm: VmName = "vm1".parse().unwrap();
+    let mut observed = Observed::default();
+    observed.host.store_free = u64::MAX;
+    observed.host.state_free = u64::MAX;
+    observed.vms.extend(found.map(|f| (vm.clone(), f)));
+    decide("hv", &[wish(vm)], &observed, &BTreeMap::new(), choices).moves.remove(0)
 }
 
 /// The same for a new VM, of a hypervisor that starts these at boot.
 fn plan_for_new(starts: &[&str]) -> Move {
     let observed =
         Observed { autostart: starts.iter().map(|vm| vm.parse().unwrap()).collect(), ..Observed::default() };
-    let wish = Wish {
-        vm: "vm1".parse().unwrap(),
-        runner: NEW.parse().unwrap(),
-        wanted: None,
-        settings: VmSettings::default(),
-        checks: Vec::new(),
-        flake: None,
-        behind: None,
-    };
-    decide("hv", &[wish], &observed, &BTreeMap::new(), Choices::default()).moves.remove(0)
+    decide("hv", &[wish("vm1".parse().unwrap())], &observed, &BTreeMap::new(), Choices::default())
+        .moves
+        .remove(0)
 }
 
 fn how(found: Option<Found>, choices: Choices) -> How {

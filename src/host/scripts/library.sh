@@ -46,9 +46,13 @@ now() {
     echo $((${up%.*} * 1000 + (1${up#*.} - 100) * 10))
 }
 
-# decide VERDICT: the first one wins; succeeds when it was ours or the same.
+# decide VERDICT: the first one wins; succeeds when it was ours or the same. Where it
+# cannot be written down it is kept in UNWRITTEN.
 decide() {
-    ln -sT -- "$1" "$dir/decided" 2>/dev/null || [ "$(readlink "$dir/decided")" = "$1" ]
+    ln -sT -- "$1" "$dir/decided" 2>/dev/null || [ "$(readlink "$dir/decided")" = "$1" ] || {
+        [ -L "$dir/decided" ] || UNWRITTEN=$1
+        return 1
+    }
 }
 decided() { readlink "$dir/decided" 2>/dev/null; }
 # carried_out: the verdict as it was carried out. On a full disk one that could not be

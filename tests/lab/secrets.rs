@@ -99,7 +99,7 @@ fn secrets_stay_where_they_are() {
     lab.answers("vm1", "vm1 version 1");
     assert!(!pushed.said().contains(PASSWORD), "{pushed}");
     let flake = lab.hv("cat /var/lib/microvms/vm1/flake").stdout;
-    assert_eq!(flake.trim(), "git+http://127.0.0.1:8080/infra/.git?ref=main");
+    assert_eq!(flake.trim(), "git+http://127.0.0.1:8080/infra/.git");
     let history = lab.laptop(&["deployvm", "history", "--json", "-H", HYPERVISOR]).expect(0);
     assert!(!history.said().contains(PASSWORD), "{history}");
     assert_eq!(kept(&lab, PASSWORD), "");

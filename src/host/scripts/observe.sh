@@ -174,7 +174,7 @@ older() {
         awk 'match($0, /"vm":"[^"]*"/) {
                 vm = substr($0, RSTART, RLENGTH)
                 place = vm (count[vm]++ % 8)
-                delete line[at[place]]
+                if (place in at) delete line[at[place]]
                 at[place] = NR
                 line[NR] = $0
             }

@@ -29,7 +29,7 @@ const LEFT: &str = r"
 grep -l -a -z ^DEPLOYVM_PUSH= /proc/[0-9]*/environ 2>/dev/null || :
 ps axo args | grep '^sh -c .*[ ]receive [0-9]' || :
 ls -A /nix/var/nix/gcroots/deployvm 2>/dev/null || :
-ls /run/deployvm 2>/dev/null | grep ^receive- || :
+ls -A /run/deployvm 2>/dev/null | grep ^.receive- || :
 ";
 
 struct Receiver {
@@ -174,7 +174,7 @@ fn who_comes_next_is_told_whom_copying_waits_for() {
         said => Err(said),
     });
     until("silence beyond the limit, but for signs of life", 60, || {
-        let counted = lab.hv("stat -c %Y /run/deployvm/receive-* && date +%s").stdout;
+        let counted = lab.hv("stat -c %Y /run/deployvm/.receive-* && date +%s").stdout;
         let numbers: Vec<u64> = counted.lines().filter_map(|l| l.parse().ok()).collect();
         match numbers[..] {
             [began, now] if now > began + 25 => Ok(()),

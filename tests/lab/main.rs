@@ -41,6 +41,7 @@ mod run;
 mod running;
 mod secrets;
 mod tutorial;
+mod unlucky;
 mod verbs;
 mod watch;
 mod why;

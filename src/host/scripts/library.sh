@@ -133,6 +133,10 @@ END
 # point RUNNER: `current` becomes a link to it, by rename: never a moment without.
 # The owner is that of the link replaced, else microvm:kvm.
 point() {
+    if [ "$(readlink -- "$vmdir/current")" = "$1" ]; then
+        sync -- "$vmdir" 2>/dev/null || :
+        return 0
+    fi
     # What an undo goes back to was prepared: a full disk cannot keep it from renaming.
     if [ -L "$vmdir/.back.$id" ] && [ "$(readlink -- "$vmdir/.back.$id")" = "$1" ]; then
         if ln -sfn -- "$1" "$vmdir/.spare.$id" 2>/dev/null; then
@@ -148,6 +152,14 @@ point() {
         chown -h -- "$owner" "$vmdir/.current.$id" &&
         mv -fT -- "$vmdir/.current.$id" "$vmdir/current" &&
         sync -- "$vmdir"
+}
+
+# no_room DIRECTORY: whether nothing can be written there for now: a disk that is full or
+# read-only may change, whatever else is wrong will not.
+no_room() {
+    no_room_said=$(ln -sfn -- room "$1/.current.$id" 2>&1) && { rm -f -- "$1/.current.$id"; return 1; }
+    case $no_room_said in *"No space left"* | *"Read-only file system"* | *"quota exceeded"*) return 0 ;; esac
+    return 1
 }
 
 # root NAME PATH / unroot NAME: hold a store path while the transaction lasts.
@@ -167,6 +179,10 @@ unroot_ended() {
 # disarm: the guard is not needed any more.
 disarm() { systemctl stop --no-block "deployvm-guard-$vm-$id.timer" 2>/dev/null || :; }
 
+# begins: whether systemd has just started what works on this, and it has not come so far
+# as to say so.
+begins() { [ -z "$(kept boot)" ] && systemctl is-active --quiet "deployvm-$(p verb)-$vm-$id" 2>/dev/null; }
+
 # overdue: the guard met a living transaction; past the last deadline it is stuck.
 overdue() {
     limit=$(kept limit)
@@ -176,9 +192,17 @@ overdue() {
     fi
 }
 
+# reserve / release: some room on the disk, and some names, for what an undo writes. A disk
+# that compresses must not make nothing of it.
+reserve() {
+    mkdir -p "$dir/reserve" || return 1
+    for reserved in 1 2 3 4; do head -c 16384 /dev/urandom >"$dir/reserve/$reserved" || return 1; done
+}
+release() { rm -rf -- "${dir:?}/reserve"; }
+
 # prepare_back RUNNER: the link that an undo renames, and some room on the disk.
 prepare_back() {
-    head -c 65536 /dev/zero >"$dir/reserve" || return 1
+    reserve || return 1
     [ -d "$vmdir" ] && [ -n "$1" ] || return 0
     back_owner=$(stat -c %u:%g -- "$vmdir/current" 2>/dev/null) || back_owner=microvm:kvm
     ln -sfn -- "$1" "$vmdir/.back.$id" && chown -h -- "$back_owner" "$vmdir/.back.$id"

@@ -141,6 +141,11 @@ ended() {
     printf '%s\n%s\n%s\n' "${1##*/}" "$(cat "$1/p/vm" 2>/dev/null)" "$(head -n 1 "$1/p/holder" 2>/dev/null)"
     cat "$1/outcome"
 }
+# begins DIR: whether systemd has just started what works on it.
+begins() {
+    [ ! -e "$1/before/boot" ] &&
+        systemctl is-active --quiet "deployvm-$(cat "$1/p/verb" 2>/dev/null)-$(cat "$1/p/vm" 2>/dev/null)-${1##*/}" 2>/dev/null
+}
 for dir in "$base"/transactions/*/; do
     dir=${dir%/}
     if [ ! -d "$dir" ]; then continue; fi
@@ -148,7 +153,7 @@ for dir in "$base"/transactions/*/; do
         if [ ! -e "$dir/heard" ]; then pair ended "$(ended "$dir")"; fi
         continue
     fi
-    if flock -s -n "$dir/alive" true 2>/dev/null; then alive=no; else alive=yes; fi
+    if ! flock -s -n "$dir/alive" true 2>/dev/null || begins "$dir"; then alive=yes; else alive=no; fi
     pair transaction "${dir##*/} $alive $(cat "$dir/p/vm" 2>/dev/null)"
 done
 

@@ -22,6 +22,7 @@ attend() {
         ;;
     guard | stopped | close)
         if [ "$mode" = stopped ]; then flock -w 5 8 || exit 75; else flock -n 8 || { overdue; exit 75; }; fi
+        if [ "$mode" = close ] && begins; then exit 75; fi
         # It may have ended while we waited.
         if [ -e "$dir/outcome" ]; then clear_away; exit 0; fi
         # The decider is recorded first: whoever comes later obeys it.
@@ -60,7 +61,7 @@ arm() {
 
 # fail WORD: on trial something went wrong.
 fail() {
-    rm -f -- "$dir/reserve"
+    release
     # What was kept free is for the verdict first.
     if [ -n "$(p keep_failed)" ]; then decide "keep.$1"; else decide "undo.$1"; fi
     console
@@ -93,7 +94,7 @@ verdict() {
     while ! interrupted; do
         tick || { fail "$WHY"; return; }
         if [ "$(now)" -ge "$until" ]; then
-            rm -f -- "$dir/reserve"
+            release
             decide undo.no-verdict || :
             console
             break
@@ -105,7 +106,7 @@ verdict() {
 # finish: carries out what was decided and writes the outcome. When the disk is too full
 # for that, the guard comes again.
 finish() {
-    rm -f -- "$dir/reserve"
+    release
     surely_decided || :
     verdict=$(decided)
     step decided "$verdict"

@@ -32,8 +32,20 @@ commit() {
 # the unit can tell.
 still_new() {
     if [ -n "${TRIAL_PID:-}" ]; then surely_steady; return; fi
-    look || return 1
-    [ "$ACTIVE" = active ] && [ "$PID" != 0 ] && [ "$(readlink -- "$vmdir/booted")" = "$to" ]
+    # The machine went down in the middle, and boots what `current` says, or nothing where
+    # the VM has no autostart.
+    new_until=$(now)
+    if [ "$(kept boot)" != "$(boot_id)" ] && [ "$(readlink -- "$vmdir/current")" = "$to" ]; then
+        new_until=$((new_until + $(milliseconds "$(p boot)")))
+        look || return 1
+        if [ "$ACTIVE" = inactive ]; then systemctl start --no-block -- "$unit" 2>/dev/null || :; fi
+    fi
+    while :; do
+        look || return 1
+        if [ "$ACTIVE" = active ] && [ "$PID" != 0 ] && [ "$(readlink -- "$vmdir/booted")" = "$to" ]; then return 0; fi
+        if [ "$ACTIVE" = failed ] || [ "$(now)" -ge "$new_until" ]; then return 1; fi
+        sleep 0.5
+    done
 }
 
 # leave: --keep-failed: it stays as it is, with a number that is marked unverified.
@@ -58,6 +70,12 @@ restore_links() {
 # links_for_shutdown: what is right at the next boot; the rest is done after it.
 links_for_shutdown() { if [ "$(kept committed)" = yes ]; then point "$to"; else restore_links; fi; }
 
+# stuck: a link cannot be put back. Where that is for want of room, the guard tries again.
+stuck() {
+    if no_room "$vmdir"; then exit 75; fi
+    outcome failed 40 ''
+}
+
 # undo: what was there before, links first, then the process, then the checks.
 undo() {
     step undoing "$(reason)"
@@ -66,7 +84,7 @@ undo() {
     [ "$(kept recorded)" = yes ] || { outcome refused 12 ''; return; }
     set_limit 3 || :
     if [ "$how" = stage ]; then
-        restore_links || { outcome failed 40 ''; return; }
+        restore_links || { stuck; return; }
         repoint_profile
         drop_new_number
         outcome failed 30 ''
@@ -74,7 +92,7 @@ undo() {
     fi
     if [ -z "$(kept current)" ] && [ -z "$(kept booted)" ]; then undo_installation; return; fi
     BACK=$(runner_to_restore)
-    if ! point "$BACK"; then outcome failed 40 ''; return; fi
+    if ! point "$BACK"; then stuck; return; fi
     case $(kept was_up) in
     yes)
         undone=
@@ -94,7 +112,7 @@ undo() {
     esac
     # What was staged but not booted is staged again.
     if [ "$(kept current)" != "$BACK" ] && [ -n "$(kept current)" ]; then
-        point "$(kept current)" || { outcome failed 40 ''; return; }
+        point "$(kept current)" || { stuck; return; }
     fi
     repoint_profile
     drop_new_number

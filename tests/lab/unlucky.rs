@@ -1,6 +1,8 @@
 //! Accidents at a bad moment: what is forgotten too early, a disk of the VMs alone, a VM
 //! that the machine does not start again, somebody who looks just now.
 
+use std::path::PathBuf;
+
 use crate::faults::gate;
 use crate::harness::{HYPERVISOR, Lab};
 use crate::running::until;
@@ -24,6 +26,17 @@ fn what_was_forgotten_is_not_called_refused() {
     lab.answers("vm2", "vm2 version 1");
 }
 
+/// A check of vm1 by the laptop that holds once this file is there.
+fn held(lab: &Lab) -> PathBuf {
+    let flag = lab.dir.join("home/flag");
+    let check = format!(
+        "[vms.vm1.checks.flag]\nexec = [\"test\", \"-e\", \"{}\"]\nfrom = [\"laptop\"]\nwithin = 90\n",
+        flag.display()
+    );
+    lab.write("deployvm.toml", &check);
+    flag
+}
+
 /// The state directory is a file system of its own, and guests fill it up.
 #[test]
 fn the_disk_of_the_vms_fills_up_on_trial() {
@@ -31,12 +44,7 @@ fn the_disk_of_the_vms_fills_up_on_trial() {
     lab.small_disks();
     lab.push(&[]).expect(0);
     let old = lab.vm("vm1").booted.unwrap();
-    let flag = lab.dir.join("home/full");
-    let check = format!(
-        "[vms.vm1.checks.full]\nexec = [\"test\", \"-e\", \"{}\"]\nfrom = [\"laptop\"]\nwithin = 90\n",
-        flag.display()
-    );
-    lab.write("deployvm.toml", &check);
+    let flag = held(&lab);
     let before = lab.transactions();
     lab.edit_vm("vm1", r#"version = "2";"#);
     let fill = || {
@@ -63,6 +71,26 @@ fn the_disk_of_the_vms_fills_up_on_trial() {
     lab.answers("vm1", "vm1 version 1");
     lab.vm("vm1").runs(&lab, &old);
     lab.hv("mount -o remount,size=1G,nr_inodes=100000 /var/lib/microvms").expect(0);
+    lab.push(&["vm1"]).expect(0);
+    lab.answers("vm1", "vm1 version 2");
+    lab.tidy();
+}
+
+/// Somebody puts a link in the place of the VM's directory.
+#[test]
+fn the_directory_leads_elsewhere_on_trial() {
+    let lab = Lab::deployed(&["--vms", "1"]);
+    let flag = held(&lab);
+    let before = lab.transactions();
+    lab.edit_vm("vm1", r#"version = "2";"#);
+    let push = lab.pushing(&["vm1"], &[]);
+    lab.reaches(&before, "booted");
+    lab.hv("cd /var/lib/microvms; mkdir /srv/else; mv vm1 /srv/real; ln -s /srv/else vm1").expect(0);
+    std::fs::write(&flag, "").unwrap();
+    let pushed = push.wait(200).expect(40);
+    pushed.says("changed-by-others");
+    assert_eq!(lab.hv("ls -A /srv/else").expect(0).stdout, "");
+    lab.hv("cd /var/lib/microvms; rm vm1; mv /srv/real vm1").expect(0);
     lab.push(&["vm1"]).expect(0);
     lab.answers("vm1", "vm1 version 2");
     lab.tidy();

@@ -133,6 +133,8 @@ END
 # point RUNNER: `current` becomes a link to it, by rename: never a moment without.
 # The owner is that of the link replaced, else microvm:kvm.
 point() {
+    # What somebody has put in the place of the directory is not written to.
+    if [ -L "$vmdir" ]; then return 1; fi
     if [ "$(readlink -- "$vmdir/current")" = "$1" ]; then
         sync -- "$vmdir" 2>/dev/null || :
         return 0
@@ -166,13 +168,18 @@ no_room() {
 root() { mkdir -p "$own_root" && ln -sfn -- "$2" "$own_root/$id-$1"; }
 unroot() { rm -f -- "$own_root/$id-$1"; }
 
-# unroot_ended: those of switches that have ended. Who went down with the machine in its
-# last step could not drop them, and nothing works on it any more.
+# unroot_ended: those of switches that have ended, and their links beside this VM's. Who
+# went down with the machine in its last step could not drop them, and nothing works on it
+# any more.
 unroot_ended() {
     for ended_root in "$own_root"/*-to "$own_root"/*-from "$own_root"/*-old*; do
         [ -L "$ended_root" ] || continue
         ended_dir=${ended_root##*/} ended_dir=$base/transactions/${ended_dir%-*}
         if [ -e "$ended_dir/outcome" ] || [ ! -e "$ended_dir" ]; then rm -f -- "$ended_root"; fi
+    done
+    for ended_link in "$vmdir"/.back.* "$vmdir"/.spare.* "$vmdir"/.current.*; do
+        ended_dir=$base/transactions/${ended_link##*.}
+        if [ -L "$ended_link" ] && { [ -e "$ended_dir/outcome" ] || [ ! -e "$ended_dir" ]; }; then rm -f -- "$ended_link"; fi
     done
 }
 

@@ -1,9 +1,11 @@
 # undo.sh: the way back, and the end of every transaction. Every function here can be
 # run again after it was killed half-way. Sourced by transaction.sh.
 
-# ours_still: nobody else has pointed `current` elsewhere since we began.
+# ours_still: nobody else has pointed `current`, or the whole directory, elsewhere since we
+# began.
 ours_still() {
     [ "$(kept recorded)" = yes ] || return 0
+    if [ -L "$vmdir" ]; then return 1; fi
     ours_now=$(readlink -- "$vmdir/current") || ours_now=
     case $ours_now in "$to" | "$(kept current)" | "$(kept booted)") return 0 ;; *) return 1 ;; esac
 }

@@ -40,6 +40,7 @@ mod retention;
 mod run;
 mod running;
 mod secrets;
+mod sessions;
 mod tutorial;
 mod verbs;
 mod watch;

@@ -15,6 +15,7 @@ mod build_on;
 mod checks;
 mod choices;
 mod ci;
+mod collected;
 mod connection;
 mod deploy_user;
 mod doctor;

@@ -17,6 +17,7 @@ mod choices;
 mod ci;
 mod collected;
 mod connection;
+mod deadlines;
 mod deploy_user;
 mod doctor;
 mod failing;

@@ -9,6 +9,7 @@
 #![expect(clippy::print_stderr, reason = "what the hypervisor said when a test failed")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests, too")]
 
+mod autostart;
 mod back;
 mod behind;
 mod build_on;

@@ -115,6 +115,29 @@ fn a_receiver_that_a_dead_line_leaves_ends_by_itself() {
     lab.tidy();
 }
 
+#[test]
+fn ctrl_c_while_copying_touches_the_store_only() {
+    let lab = Lab::slow_to_copy(&[]);
+    let push = lab.pushing(&["vm2"], &[]);
+    lab.copying();
+    push.signal("INT");
+    let ended = Pushed(push.wait(20)).expect(20);
+    ended.0.says("interrupted");
+    assert_eq!((lab.transactions(), lab.ledger()), (vec![], vec![]), "nothing was begun");
+    assert!(lab.vm("vm2").current.is_none());
+    // The line lives, and still nobody receives any more.
+    until("no receiver", 30, || match lab.receivers() {
+        left if left.is_empty() => Ok(()),
+        left => Err(format!("{left:?}")),
+    });
+    lab.tidy_but("-pending-");
+
+    lab.limited(false);
+    lab.push(&["vm2"]).expect(0).vm_is("vm2", "deployed", 0);
+    lab.answers("vm2", "vm2 version slow");
+    lab.tidy_but("-pending-");
+}
+
 /// Somebody's laptop dies while it copies; who comes next waits, is told, and goes on.
 fn the_next_one_is_told(lab: &Lab, hypervisor: &str) {
     let begin = || {

@@ -11,7 +11,7 @@ use super::destination::Destination;
 use super::process::{self, Held};
 use crate::error::{Aftermath, Failure, Result};
 use crate::model::address::Address;
-use crate::model::argv::Argv;
+use crate::model::argv::{Argv, Output};
 
 /// An open connection to a hypervisor.
 #[derive(Debug)]
@@ -176,6 +176,14 @@ impl Ssh {
     }
 }
 
+/// Whether a command was not begun because there are as many sessions over the master as
+/// the hypervisor's sshd allows.
+pub fn is_crowded(output: &Output) -> bool {
+    output.code == Some(255)
+        && output.stdout.is_empty()
+        && output.errors().contains("Session open refused by peer")
+}
+
 fn over(socket: &Utf8Path, command: &str) -> Argv {
     Argv::new("ssh")
         .args(["-S", socket.as_str(), "-o", "BatchMode=yes", "-T", "-p", "9", "--", "none"])
@@ -203,6 +211,17 @@ fn said(error: &openssh::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_too_many_is_told_from_a_lost_line() {
+        let output =
+            |stderr: &str| Output { code: Some(255), stdout: Vec::new(), stderr: stderr.as_bytes().to_vec() };
+        let refused = "mux_client_request_session: session request failed: Session open refused by peer\r\n\
+             ssh: Could not resolve hostname none: Name or service not known\r\n";
+        assert!(is_crowded(&output(refused)));
+        assert!(!is_crowded(&output("ssh: Could not resolve hostname none: Name or service not known\r\n")));
+        assert!(!is_crowded(&Output { stdout: b"beat\n".to_vec(), ..output(refused) }));
+    }
 
     #[test]
     fn a_copy_that_has_lost_the_master_connects_as_strictly() {

@@ -126,11 +126,8 @@ fn ctrl_c_while_copying_touches_the_store_only() {
     assert_eq!((lab.transactions(), lab.ledger()), (vec![], vec![]), "nothing was begun");
     assert!(lab.vm("vm2").current.is_none());
     // The line lives, and still nobody receives any more.
-    until("no receiver", 30, || match lab.receivers() {
-        left if left.is_empty() => Ok(()),
-        left => Err(format!("{left:?}")),
-    });
-    lab.tidy_but("-pending-");
+    lab.nothing_left_of_a_copy(30);
+    lab.tidy();
 
     lab.limited(false);
     lab.push(&["vm2"]).expect(0).vm_is("vm2", "deployed", 0);

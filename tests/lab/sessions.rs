@@ -23,3 +23,17 @@ fn four_at_once_over_ten_sessions() {
     assert!(pushed.events("warning").is_empty(), "no connection was lost\n{}", pushed.0);
     lab.tidy();
 }
+
+#[test]
+fn two_at_once_over_two_sessions() {
+    let lab = Lab::deployed(&[]);
+    sessions(&lab, 2);
+    lab.change_vm("vm1", r#"version = "2";"#);
+    lab.edit_vm("vm2", r#"version = "2";"#);
+    let pushed = lab.push(&["-j", "2"]).expect(0);
+    for vm in ["vm1", "vm2"] {
+        pushed.vm_is(vm, "deployed", 0);
+        lab.answers(vm, &format!("{vm} version 2"));
+    }
+    lab.tidy();
+}

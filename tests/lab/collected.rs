@@ -50,8 +50,7 @@ fn a_bad_one_in_the_place_of_what_was_collected() {
         &[
             "ssh root@10.99.0.2 journalctl -n 50 -u microvm@vm2",
             "put the cause right",
-            "deployvm start vm2",
-            "deployvm rollback vm2 --to 1, then deployvm start vm2",
+            "go to another generation: deployvm rollback vm2 --to 1, then deployvm start vm2",
         ],
     );
     let entry = lab.last_entry("vm2");

@@ -87,7 +87,8 @@ impl Global {
     /// this machine to see.
     ///
     /// # Errors
-    /// Exit 2 for a URL with a password or token in it.
+    /// Exit 2 for a URL with a password or token in it, which a user's name may be as well
+    /// where that is not the name of an account, as with ssh.
     pub fn refuse_secrets(&self) -> error::Result<()> {
         let overrides = self.overrides();
         let inputs = overrides.iter().map(|(_, reference)| ("--override-input", reference));
@@ -95,9 +96,9 @@ impl Global {
         for (option, reference) in all {
             if without_secrets(reference) != *reference {
                 return Err(Failure::usage(format!(
-                    "{option} has a password or token in its URL, which everybody on this machine could read among Nix's arguments"
+                    "{option} has a user, password or token in its URL, which everybody on this machine could read among Nix's arguments"
                 ))
-                .help("leave it out of the URL, and put it into access-tokens of your nix.conf, or into the file of its netrc-file"));
+                .help("leave out what stands before the @, and put it into access-tokens of your nix.conf, or into the file of its netrc-file"));
             }
         }
         Ok(())

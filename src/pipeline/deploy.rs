@@ -93,14 +93,14 @@ async fn attend(attendance: &Attendance<'_>, trial: &OnTrial) -> Result<Outcome>
         let failure = match again.await {
             Ok(host) => {
                 let sitting = Sitting { host: &host, ..first };
-                let back = clock::moment();
+                let said = told.get();
                 let result = match sitting.follow(false).await {
                     (Ok(ended), results) => conclude(&sitting, ended, results).await,
                     (Err(failure), _) => Err(failure),
                 };
                 host.close().await;
-                // Who could be heard for a while is lost anew.
-                if back.elapsed() > HEARD {
+                // Who had something to say is lost anew.
+                if told.get() > said {
                     lost = clock::moment();
                 }
                 match result {
@@ -219,9 +219,6 @@ async fn see_to_the_rest(trial: &OnTrial, way: &probe::Way, before: &judge::Befo
         names.join(", ")
     ));
 }
-
-/// A connection that has lasted so long was one.
-const HEARD: Duration = Duration::from_secs(30);
 
 /// The deadlines of the transaction and a minute: so long it is worth connecting again. One
 /// who is connected follows to the end, however long a guest takes.

@@ -79,7 +79,7 @@ for lock in /run/deployvm/*.lock; do
     [ ! -e $lock ] || flock -n $lock true || echo "held: $lock"
 done
 # Who watches over a copy stays for some seconds: receiver.rs looks at that.
-find /run/deployvm -mindepth 1 ! -name '*.lock' ! -name 'receive-*' 2>/dev/null || :
+find /run/deployvm -mindepth 1 ! -name '*.lock' ! -name '.receive-*' 2>/dev/null || :
 find /nix/var/nix/gcroots/deployvm -mindepth 1 2>/dev/null || :
 for t in /var/lib/deployvm/transactions/*; do
     [ ! -d $t ] || [ -e $t/outcome ] || echo "open: $t"

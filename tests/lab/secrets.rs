@@ -88,7 +88,7 @@ fn secrets_stay_where_they_are() {
     let (output, leaks, _) = watched(PASSWORD, OPEN, || Running::start(command, false).wait(60));
     let refused = output.expect(2);
     assert_eq!(leaks, Vec::<String>::new());
-    refused.says("--flake has a password");
+    refused.says("--flake has a user, password or token");
     assert!(!refused.said().contains(PASSWORD), "{refused}");
     let remote = format!("http://me:{PASSWORD}@127.0.0.1:8080/infra/.git");
     lab.laptop(&["git", "remote", "add", "origin", &remote]).expect(0);

@@ -13,7 +13,7 @@ same_boot() { [ "$(kept boot)" = "$(boot_id)" ]; }
 # depart: at the end of every process of this, however it ends by itself.
 depart() {
     let_go
-    if [ -e "$dir/outcome" ]; then rm -f -- "$own_root/$id-old"* "$log"; fi
+    if [ -e "$dir/outcome" ]; then rm -f -- "$own_root/$id-old"* "/run/deployvm/switch-$id"; fi
 }
 
 # run: everything up to a decision. Decides by itself when something fails.
@@ -80,8 +80,7 @@ failed_units() {
 # switch_to SYSTEM ACTION: by the system's own program; its exit code in SWITCH_CODE.
 switch_to() {
     # A switch is not left out for want of room for what it says.
-    { true >>"$log"; } 2>/dev/null || log=/dev/null
-    printf '%s %s\n' "$2" "$1" >>"$log"
+    { printf '%s %s\n' "$2" "$1" >>"$log"; } 2>/dev/null || log=/dev/null
     timeout -k 30 "$(p switch)" "$1/bin/switch-to-configuration" "$2" >>"$log" 2>&1 </dev/null 8>&- 9>&-
     SWITCH_CODE=$?
     # It may have started a new systemd, which does not answer at first.

@@ -54,7 +54,11 @@ decide() {
         return 1
     }
 }
-decided() { readlink "$dir/decided" 2>/dev/null; }
+# decided: the verdict; where there was no room for it, what this process has come to.
+decided() {
+    readlink "$dir/decided" 2>/dev/null ||
+        case ${UNWRITTEN:-} in undo.* | keep.*) echo "$UNWRITTEN" ;; *) return 1 ;; esac
+}
 # carried_out: the verdict as it was carried out. On a full disk one that could not be
 # committed cannot be replaced either.
 carried_out() {
@@ -159,6 +163,7 @@ point() {
 # no_room DIRECTORY: whether nothing can be written there for now: a disk that is full or
 # read-only may change, whatever else is wrong will not.
 no_room() {
+    if [ -L "$1" ]; then return 1; fi
     no_room_said=$(ln -sfn -- room "$1/.current.$id" 2>&1) && { rm -f -- "$1/.current.$id"; return 1; }
     case $no_room_said in *"No space left"* | *"Read-only file system"* | *"quota exceeded"*) return 0 ;; esac
     return 1
@@ -178,6 +183,8 @@ unroot_ended() {
         if [ -e "$ended_dir/outcome" ] || [ ! -e "$ended_dir" ]; then rm -f -- "$ended_root"; fi
     done
     for ended_link in "$vmdir"/.back.* "$vmdir"/.spare.* "$vmdir"/.current.*; do
+        case ${ended_link##*.} in [0-9]*t[0-9]*-*) ;; *) continue ;; esac
+        if [ -L "$vmdir" ]; then break; fi
         ended_dir=$base/transactions/${ended_link##*.}
         if [ -L "$ended_link" ] && { [ -e "$ended_dir/outcome" ] || [ ! -e "$ended_dir" ]; }; then rm -f -- "$ended_link"; fi
     done

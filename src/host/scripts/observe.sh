@@ -167,7 +167,8 @@ while [ $# -ge 2 ]; do
     shift 2
 done
 # older: of what comes before the ledger's end, the newest eight lines for each VM that say
-# what it got, however long ago that was; looked for in 64 MiB.
+# what it got, or that it was started with it, however long ago that was; looked for in
+# 64 MiB.
 older() {
     all=$(stat -c %s -- "$base/ledger.jsonl" 2>/dev/null) || return 0
     # A line may reach into the end.
@@ -175,7 +176,7 @@ older() {
     if [ "$all" -le "$ledger_bytes" ]; then return 0; fi
     if [ "$before" -gt 67108864 ]; then start=$((before - 67108864)); fi
     tail -c +$((start + 1)) -- "$base/ledger.jsonl" | head -c $((before - start)) |
-        grep -a -E '"result":"(deployed|staged)"' |
+        grep -a -E '"result":"(deployed|staged|done)"' |
         awk 'match($0, /"vm":"[^"]*"/) {
                 vm = substr($0, RSTART, RLENGTH)
                 place = vm (count[vm]++ % 8)
@@ -184,7 +185,7 @@ older() {
                 line[NR] = $0
             }
             END { for (n = 1; n <= NR; n++) if (n in line) print line[n] }' |
-        tail -c 262144
+        tail -c 4194304
 }
 pair ledger "$({ older && tail -c "$ledger_bytes" "$base/ledger.jsonl"; } 2>/dev/null | tr -d '\000')"
 finish 0

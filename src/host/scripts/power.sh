@@ -102,7 +102,7 @@ run_verb() {
 }
 
 # take_over: what a killed process left: a VM that was to run is started, one that was
-# stopped to be retired is unlinked.
+# stopped to be retired, and still is, is unlinked.
 take_over() {
     number=
     case $verb in
@@ -110,8 +110,11 @@ take_over() {
         look
         if [ "$ACTIVE" != active ]; then systemctl start --no-block -- "$unit" 2>/dev/null; fi
         ;;
-    # Meanwhile the machine may have started it again.
-    retire) if [ "$(kept down)" = yes ] && down; then unlink_vm && decide commit.retire; fi ;;
+    retire)
+        # The machine, or somebody, may have started it again since.
+        look
+        case $(kept down):$ACTIVE in yes:inactive | yes:failed) unlink_vm && decide commit.retire ;; esac
+        ;;
     esac
     decide "keep.$1" || :
 }

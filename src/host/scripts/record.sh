@@ -325,6 +325,7 @@ clear_away() {
     # Who never had the lock did not begin; and by now it may be somebody else's.
     if [ -n "$(kept began)" ] && [ "$(said "/run/deployvm/$vm.holder")" = "$(p holder)" ]; then rm -f -- "/run/deployvm/$vm.holder"; fi
     rm -rf -- "${dir:?}/home"
+    rm -f -- "/run/deployvm/hold-$id"
     disarm
     forget_ended
 }

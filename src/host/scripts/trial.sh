@@ -136,7 +136,7 @@ finish() {
 
 # surely_decided: there is a verdict, that which could not be written before if there was
 # none; an end without one is an undo. The ledger has its reason from it.
-surely_decided() { [ -n "$(decided)" ] || decide "${UNWRITTEN:-undo.undecided}"; }
+surely_decided() { [ -L "$dir/decided" ] || decide "${UNWRITTEN:-undo.undecided}"; }
 
 # replace_decision VERDICT: a commit that could not be carried out is undone.
 replace_decision() { ln -sfnT -- "$1" "$dir/decided"; }

@@ -72,10 +72,11 @@ restore_links() {
 # links_for_shutdown: what is right at the next boot; the rest is done after it.
 links_for_shutdown() { if [ "$(kept committed)" = yes ]; then point "$to"; else restore_links; fi; }
 
-# stuck: a link cannot be put back. Where that is for want of room, the guard tries again.
-stuck() {
+# again CMD...: what could not be put back. Where that is for want of room, the guard comes
+# again; there may be some by now.
+again() {
     if no_room "$vmdir"; then exit 75; fi
-    outcome failed 40 ''
+    "$@"
 }
 
 # undo: what was there before, links first, then the process, then the checks.
@@ -86,7 +87,7 @@ undo() {
     [ "$(kept recorded)" = yes ] || { outcome refused 12 ''; return; }
     set_limit 3 || :
     if [ "$how" = stage ]; then
-        restore_links || { stuck; return; }
+        restore_links || again restore_links || { outcome failed 40 ''; return; }
         repoint_profile
         drop_new_number
         outcome failed 30 ''
@@ -94,7 +95,7 @@ undo() {
     fi
     if [ -z "$(kept current)" ] && [ -z "$(kept booted)" ]; then undo_installation; return; fi
     BACK=$(runner_to_restore)
-    if ! point "$BACK"; then stuck; return; fi
+    point "$BACK" || again point "$BACK" || { outcome failed 40 ''; return; }
     case $(kept was_up) in
     yes)
         undone=
@@ -114,7 +115,7 @@ undo() {
     esac
     # What was staged but not booted is staged again.
     if [ "$(kept current)" != "$BACK" ] && [ -n "$(kept current)" ]; then
-        point "$(kept current)" || { stuck; return; }
+        point "$(kept current)" || again point "$(kept current)" || { outcome failed 40 ''; return; }
     fi
     repoint_profile
     drop_new_number

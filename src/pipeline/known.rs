@@ -126,6 +126,7 @@ mod tests {
             "evil": { "exec": ["sh", "-c", "true"], "from": ["laptop", "laptop"] },
             "there": { "exec": ["true"] },
             "web": { "http": "http://10.1.0.2/", "from": ["laptop"] },
+            "secret": { "http": "http://me:x@10.1.0.2/" },
         } }))
         .unwrap();
         let checks = nothing_to_start_here(own).checks.unwrap();

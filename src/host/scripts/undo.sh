@@ -104,7 +104,12 @@ undo() {
             if shutting_down; then links_for_shutdown; exit 0; fi
             step undoing "again-$undo_round"
         done
-        [ -n "$undone" ] || { outcome failed 40 ''; return; }
+        if [ -z "$undone" ]; then
+            # Without room for its links and sockets no VM can be started.
+            if no_room "$vmdir"; then exit 75; fi
+            outcome failed 40 ''
+            return
+        fi
         ;;
     *)
         stop_vm "$(polite)" || { outcome failed 40 ''; return; }

@@ -33,7 +33,7 @@ impl Cell {
                 Stretch::Recording => &[13],
                 // The check that could not be made, or hold, in time is the reason.
                 Stretch::Trial if self.fault == LinkBlip => &[31],
-                Stretch::Trial if self.fault == StateFull => &[30, 31],
+                Stretch::Trial if matches!(self.fault, StateFull | ReadOnly) => &[30, 31],
                 Stretch::Trial | Stretch::Deciding => &[30],
                 // vm1 is undone, or deployed and the next one refused.
                 Stretch::Committing if ends[0] == "old" => &[30],

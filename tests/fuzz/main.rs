@@ -95,7 +95,7 @@ fn watch(name: &str, at_work: &Receiver<Option<Vec<u8>>>) {
         let Some(input) = input else { continue };
         if at_work.recv_timeout(HANGS * 2) == Err(RecvTimeoutError::Timeout) {
             eprintln!("{name}: it hangs: {}", leave(name, &input).display());
-            std::process::exit(1);
+            std::process::abort();
         }
     }
 }

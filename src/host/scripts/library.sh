@@ -37,8 +37,8 @@ to=$(p to)
 how=$(p how)
 own_root=/nix/var/nix/gcroots/deployvm
 
-# step WORD [DETAIL]: tells whoever follows.
-step() { printf 'step %s %s\n' "$1" "${2:-}" >>"$dir/events"; }
+# step WORD [DETAIL]: tells whoever follows. Where there is no room for that, all goes on.
+step() { printf 'step %s %s\n' "$1" "${2:-}" >>"$dir/events" || :; }
 
 # now: milliseconds of the monotonic clock.
 now() {

@@ -228,6 +228,15 @@ fn said_after<'a>(script: &'a str, mark: &str) -> impl Iterator<Item = &'a str> 
     script.split(mark).skip(1).map(word).filter(|word| !word.is_empty())
 }
 
+/// The words in the first column of the table under a heading.
+fn rows(page: &str, heading: &str) -> BTreeSet<String> {
+    let page = read(page);
+    let (_, table) = page.split_once(heading).unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" | "));
+    let told = rows.flat_map(|(words, _)| words.split('`').step_by(2)).map(str::to_owned);
+    told.filter(|word| !word.is_empty()).collect()
+}
+
 #[test]
 fn the_words_for_what_went_wrong_are_those_of_the_scripts() {
     let mut said = BTreeSet::new();
@@ -240,12 +249,33 @@ fn the_words_for_what_went_wrong_are_those_of_the_scripts() {
     said.extend(said_after(&read("src/stage/judge.rs"), "\"undo.").map(str::to_owned));
     // The script's own name.
     said.remove("sh");
-    let page = read("docs/transaction.md");
-    let (_, table) = page.split_once("## Words for what went wrong").unwrap();
-    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" | "));
+    assert_eq!(rows("docs/transaction.md", "## Words for what went wrong"), said);
+}
+
+#[test]
+fn the_words_for_what_a_check_met_are_those_that_are_said() {
+    let mut said = BTreeSet::new();
+    for (file, marks) in [
+        ("src/host/scripts/probe.sh", &["say ", "say \""][..]),
+        ("src/host/scripts/record.sh", &["FOUND="]),
+        ("src/host/guest.rs", &["\", \"", "map_or(\"", "ok_or(\""]),
+        ("src/stage/judge.rs", &["note = Some(\"", "== \"ok\" { \""]),
+        ("src/plan/standing.rs", &[" Some(\"", "{tap}"]),
+    ] {
+        let text = read(file);
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        for mark in marks {
+            said.extend(said_after(text, mark).map(str::to_owned));
+        }
+    }
+    // What passes; one of those that name a program.
+    for word in ["ok", "no-getent"] {
+        assert!(said.remove(word), "{word}");
+    }
+    let told = rows("docs/checks.md", "## Words for what a check met");
     let told: BTreeSet<String> =
-        rows.flat_map(|(words, _)| words.split('`').step_by(2)).map(str::to_owned).collect();
-    assert_eq!(told.into_iter().filter(|word| !word.is_empty()).collect::<BTreeSet<_>>(), said);
+        told.iter().map(|word| word.trim_matches(|c: char| c.is_ascii_uppercase()).to_owned()).collect();
+    assert_eq!(told, said);
 }
 
 #[test]

@@ -8,6 +8,8 @@
 mod ci;
 #[path = "cli/init.rs"]
 mod init;
+#[path = "cli/secrets.rs"]
+mod secrets;
 
 use std::path::Path;
 use std::process::Command;

@@ -85,7 +85,7 @@ fn toml_text(text: &str) -> String {
 fn on_the_command_line() {
     for bad in bad() {
         // A name that looks like an option reaches the command only behind `--`.
-        for verb in ["generations", "retire", "run"] {
+        for verb in ["generations", "retire", "run", "ssh", "console"] {
             refused(&[verb, "-H", "local", "--", &bad], &[], "");
         }
         refused(&["pin", "-H", "local", "--", &bad, "1"], &[], "");

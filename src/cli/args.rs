@@ -5,6 +5,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
 
+use crate::error::{self, Failure, without_secrets};
 use crate::model::address::Address;
 
 // No doc comment: clap would take it for the help text of every command.
@@ -80,6 +81,27 @@ impl Global {
     /// Nix options with their values.
     pub fn options(&self) -> Vec<(String, String)> {
         pairs(&self.option)
+    }
+
+    /// Refuses what Nix, and curl behind it, would be given as an argument for everybody on
+    /// this machine to see.
+    ///
+    /// # Errors
+    /// Exit 2 for a URL with a password or token in it, which a user's name may be as well
+    /// where that is not the name of an account, as with ssh.
+    pub fn refuse_secrets(&self) -> error::Result<()> {
+        let overrides = self.overrides();
+        let inputs = overrides.iter().map(|(_, reference)| ("--override-input", reference));
+        let all = self.flake.iter().map(|flake| ("--flake", flake)).chain(inputs);
+        for (option, reference) in all {
+            if without_secrets(reference) != *reference {
+                return Err(Failure::usage(format!(
+                    "{option} has a user, password or token in its URL, which everybody on this machine could read among Nix's arguments"
+                ))
+                .help("leave out what stands before the @, and put it into access-tokens of your nix.conf, or into the file of its netrc-file"));
+            }
+        }
+        Ok(())
     }
 }
 

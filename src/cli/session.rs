@@ -74,7 +74,7 @@ async fn speaking<'a>(
     let footprint = Footprint::default();
     let patience = Patience::default();
     // Wrong keys are reported as any other failure, before anything is done.
-    let (access, wrong) = match settings::access::access() {
+    let (access, wrong) = match global.refuse_secrets().and_then(|()| settings::access::access()) {
         Ok(access) => (access, None),
         Err(failure) => (Access::default(), Some(failure)),
     };

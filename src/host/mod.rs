@@ -27,7 +27,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::error::Result;
 use crate::model::address::Address;
-use crate::model::argv::Argv;
+use crate::model::argv::{Argv, Output};
 use crate::model::login::Login;
 use keyring::Keyring;
 use process::Limits;
@@ -169,11 +169,23 @@ impl Host {
         argv: &Argv,
         limits: Limits,
         parse: fn(&[u8]) -> Option<Reply>,
-        on_line: impl FnMut(&str) -> bool,
+        mut on_line: impl FnMut(&str) -> bool,
     ) -> Result<Reply> {
-        let output = process::answer(argv, limits, on_line).await;
+        let mut output = process::answer(argv, limits, &mut on_line).await;
+        if let Ok(crowded) = &output
+            && let Some(again) = self.beside(argv, crowded)
+        {
+            output = process::answer(&again, limits, on_line).await;
+        }
         let output = output.map_err(|why| reply::stopped(script, why, &self.by_hand("true")))?;
         parse(&output.stdout).ok_or_else(|| reply::not_whole(script, &output, &self.by_hand("true")))
+    }
+
+    /// The same over a connection of its own, where the hypervisor allows no more sessions
+    /// over ours (`MaxSessions`).
+    fn beside(&self, argv: &Argv, output: &Output) -> Option<Argv> {
+        let fresh = self.ssh()?.fresh_command(None, argv.args.last()?);
+        ssh::is_crowded(output).then(|| Argv { stdin: argv.stdin.clone(), ..fresh })
     }
 
     /// Whether the connection is still there.

@@ -18,20 +18,21 @@ const THRICE: &str = include_str!("scripts/thrice.sh");
 /// thrice at most 18 s, and a way into a guest about 10 s.
 pub const LONGEST: Duration = Duration::from_secs(30);
 
-/// Words of `probe.sh`, but for `no-PROGRAM`.
-const WORDS: [&str; 11] = [
+/// Words of `probe.sh`, but for `no-PROGRAM` and those of [`NUMBERED`].
+const WORDS: [&str; 9] = [
     "ok",
     "refused",
     "timeout",
     "unreachable",
-    "wrong-status",
     "wrong-body",
     "no-reply",
     "bad-reply",
-    "nonzero",
     "unresolved",
     "broken",
 ];
+
+/// Those that end in a number: the status of an answer, the exit code of a program.
+const NUMBERED: [&str; 2] = ["wrong-status-", "nonzero-"];
 
 /// Asks from where the check is to run: once, or, for what must be refused, thrice over
 /// three seconds. The answer is one of the words of `probe.sh`, or, where it could not
@@ -64,12 +65,20 @@ pub async fn ask(check: &Check, way: &Way) -> String {
 fn answer(from: From, output: &Output) -> String {
     let text = output.text();
     let said = text.lines().last().unwrap_or_default();
-    let is_word = |text: &str| text.len() <= 40 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
     match output.code {
-        Some(0) if WORDS.contains(&said) || (said.starts_with("no-") && is_word(said)) => said.to_owned(),
+        Some(0) if is_word(said) => said.to_owned(),
         _ if from == From::Vm => guest::trouble(output).to_owned(),
         _ => "broken".to_owned(),
     }
+}
+
+/// Whether `probe.sh` says such a word.
+fn is_word(said: &str) -> bool {
+    let is_number = |text: &str| (1..=3).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let is_name = |text: &str| text.len() <= 40 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+    WORDS.contains(&said)
+        || NUMBERED.iter().any(|word| said.strip_prefix(word).is_some_and(is_number))
+        || said.strip_prefix("no-").is_some_and(is_name)
 }
 
 /// For each check, the program that it needs and the place lacks.

@@ -66,17 +66,17 @@ fn http_in_all_its_ways() {
     let good = server(b"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nvm1 version 2\n");
     assert_eq!(http(good, "http", None, None), "ok");
     assert_eq!(http(good, "http", Some(200), Some("version [0-9]$")), "ok");
-    assert_eq!(http(good, "http", Some(204), None), "wrong-status");
+    assert_eq!(http(good, "http", Some(204), None), "wrong-status-200");
     assert_eq!(http(good, "http", None, Some("version 3")), "wrong-body");
     let bad = server(b"HTTP/1.0 500 No\r\nConnection: close\r\n\r\nbroken\n");
-    assert_eq!(http(bad, "http", None, None), "wrong-status");
+    assert_eq!(http(bad, "http", None, None), "wrong-status-500");
     assert_eq!(http(bad, "http", Some(500), None), "ok");
     assert_eq!(http(nobody(), "http", None, None), "refused");
     // Who accepts a connection has not refused it.
     assert_eq!(http(server(b""), "http", None, None), "no-reply");
     let cut = b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\nvm1";
     assert_eq!(http(server(cut), "http", None, None), "bad-reply");
-    assert_eq!(http(server(cut), "http", Some(204), None), "wrong-status");
+    assert_eq!(http(server(cut), "http", Some(204), None), "wrong-status-200");
     assert_eq!(http(good, "https", None, None), "bad-reply");
     assert_eq!(http(silent(), "https", None, None), "no-reply");
     assert_eq!(http(server(b"SSH-2.0-x\r\n"), "http", None, None), "bad-reply");
@@ -102,7 +102,8 @@ fn what_must_be_refused_is_asked_thrice() {
 fn the_others_in_all_their_ways() {
     let exec = |argv: &[&str]| asked(Probe::Exec { argv: argv.iter().map(|s| (*s).to_owned()).collect() });
     assert_eq!(exec(&["true"]), "ok");
-    assert_eq!(exec(&["false"]), "nonzero");
+    assert_eq!(exec(&["false"]), "nonzero-1");
+    assert_eq!(exec(&["sh", "-c", "exit 203"]), "nonzero-203");
     assert_eq!(exec(&["no-such-program"]), "no-program");
     // Every argument arrives, empty ones too, and none is expanded.
     assert_eq!(exec(&["sh", "-c", "[ $# = 4 ] && [ -z \"$1$3\" ]", "sh", "", "a b", "", ""]), "ok");
@@ -119,6 +120,10 @@ fn only_a_whole_answer_counts() {
     };
     assert_eq!(answer(From::Vm, &output(0, "Welcome!\nrefused\n")), "refused");
     assert_eq!(answer(From::Vm, &output(0, "no-curl\n")), "no-curl");
+    assert_eq!(answer(From::Vm, &output(0, "nonzero-3\n")), "nonzero-3");
+    for odd in ["nonzero-", "nonzero-x", "nonzero-1234", "wrong-status-\u{1b}[2J", "no-CURL"] {
+        assert_eq!(answer(From::Hypervisor, &output(0, odd)), "broken", "{odd:?}");
+    }
     // A banner is no answer, and neither is what was said before ssh broke off.
     assert_eq!(answer(From::Vm, &output(0, "all connections are refused")), "broken");
     assert_eq!(answer(From::Vm, &output(255, "refused\n")), "ssh-failed");

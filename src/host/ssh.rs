@@ -11,7 +11,7 @@ use super::destination::Destination;
 use super::process::{self, Held};
 use crate::error::{Aftermath, Failure, Result};
 use crate::model::address::Address;
-use crate::model::argv::Argv;
+use crate::model::argv::{Argv, Output};
 
 /// An open connection to a hypervisor.
 #[derive(Debug)]
@@ -155,16 +155,13 @@ impl Ssh {
     }
 
     /// What `nix copy` needs to use this connection: the store's URL and NIX_SSHOPTS.
-    /// The URL has no port, which only Nix 2.34 understands; the socket knows it. Where
-    /// the master is gone, ssh connects by itself: it must be heard like the master.
+    /// Where the master is gone, ssh connects by itself, and must do so as strictly as the
+    /// master did. The port is an option: in the URL only Nix 2.34 understands it.
     pub fn store(&self) -> (String, String) {
         let user = self.user.as_ref().map(|u| format!("{u}@")).unwrap_or_default();
         // Brackets, or an IPv6 address reads as host and port.
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        let config = self.config.as_ref().map(|config| format!(" -F {config}")).unwrap_or_default();
-        let options =
-            format!("-o ControlPath={} -o BatchMode=yes -o ServerAliveInterval=5{config}", self.socket);
-        (format!("ssh-ng://{user}{host}"), options)
+        (format!("ssh-ng://{user}{host}"), store_options(&self.socket, self.port, self.config.as_deref()))
     }
 
     /// What a user types to run this command there.
@@ -179,15 +176,59 @@ impl Ssh {
     }
 }
 
+/// Whether a command was not begun because there are as many sessions over the master as
+/// the hypervisor's sshd allows.
+pub fn is_crowded(output: &Output) -> bool {
+    output.code == Some(255)
+        && output.stdout.is_empty()
+        && output.errors().contains("Session open refused by peer")
+}
+
 fn over(socket: &Utf8Path, command: &str) -> Argv {
     Argv::new("ssh")
         .args(["-S", socket.as_str(), "-o", "BatchMode=yes", "-T", "-p", "9", "--", "none"])
         .arg(command)
 }
 
+/// Words for an ssh that Nix starts; none has a space in it.
+fn store_options(socket: &Utf8Path, port: Option<u16>, config: Option<&Utf8Path>) -> String {
+    let mut words = vec![
+        format!("-o ControlPath={socket} -o ControlMaster=no -o BatchMode=yes"),
+        "-o StrictHostKeyChecking=yes -o ServerAliveInterval=5".to_owned(),
+    ];
+    words.extend(port.map(|port| format!("-p {port}")));
+    words.extend(config.map(|config| format!("-F {config}")));
+    words.join(" ")
+}
+
 fn said(error: &openssh::Error) -> String {
     match error {
         openssh::Error::Connect(e) | openssh::Error::Master(e) => e.to_string(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_too_many_is_told_from_a_lost_line() {
+        let output =
+            |stderr: &str| Output { code: Some(255), stdout: Vec::new(), stderr: stderr.as_bytes().to_vec() };
+        let refused = "mux_client_request_session: session request failed: Session open refused by peer\r\n\
+             ssh: Could not resolve hostname none: Name or service not known\r\n";
+        assert!(is_crowded(&output(refused)));
+        assert!(!is_crowded(&output("ssh: Could not resolve hostname none: Name or service not known\r\n")));
+        assert!(!is_crowded(&Output { stdout: b"beat\n".to_vec(), ..output(refused) }));
+    }
+
+    #[test]
+    fn a_copy_that_has_lost_the_master_connects_as_strictly() {
+        assert_eq!(
+            store_options("/tmp/dvm-x/s".into(), Some(2222), Some("/tmp/dvm-x/config".into())),
+            "-o ControlPath=/tmp/dvm-x/s -o ControlMaster=no -o BatchMode=yes \
+             -o StrictHostKeyChecking=yes -o ServerAliveInterval=5 -p 2222 -F /tmp/dvm-x/config"
+        );
     }
 }

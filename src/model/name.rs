@@ -36,7 +36,8 @@ pub struct InvalidName {
 /// The name of a microVM: ASCII letters, digits, `-`, `_`, `.`, first a letter
 /// or digit, at most 64 bytes. It is a systemd instance, a directory and a flake
 /// attribute. A name that looks like a profile's generation link
-/// (`vm1-2-link`) is refused, because it would be taken for one of `vm1`.
+/// (`vm1-2-link`) or its lock (`vm1.lock`) is refused, because it would be taken for one
+/// of `vm1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VmName(String);
@@ -76,6 +77,9 @@ impl FromStr for VmName {
                 "VM name",
                 "it looks like a generation link of a Nix profile (NAME-N-link)",
             ));
+        }
+        if text.ends_with(".lock") {
+            return Err(invalid(text, "VM name", "it looks like the lock of a Nix profile (NAME.lock)"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -191,11 +195,13 @@ mod tests {
 
     #[test]
     fn refuses_what_could_be_more_than_a_name() {
-        for bad in ["", "-x", ".x", "a b", "a;b", "$(x)", "a\nb", "é", "vm/1", "vm1-2-link", "a'b"] {
+        for bad in
+            ["", "-x", ".x", "a b", "a;b", "$(x)", "a\nb", "é", "vm/1", "vm1-2-link", "vm1.lock", "a'b"]
+        {
             assert!(bad.parse::<VmName>().is_err(), "{bad:?}");
         }
         assert!("x".repeat(65).parse::<VmName>().is_err());
-        for good in ["vm1", "my.vm", "a_b-c", "9", "vm-link", "vm-x-link"] {
+        for good in ["vm1", "my.vm", "ledger", "a_b-c", "9", "vm-link", "vm-x-link"] {
             assert!(good.parse::<VmName>().is_ok(), "{good:?}");
         }
     }
@@ -215,7 +221,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_name_has_no_byte_that_a_shell_reads(text in "\\PC{0,80}") {
+        fn a_name_has_no_byte_that_a_shell_reads(text in "(?s:.){0,80}") {
             if let Ok(name) = text.parse::<VmName>() {
                 prop_assert!(name.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)));
                 prop_assert!(name.as_str().len() <= 64 && !name.as_str().starts_with(['-', '.']));

@@ -104,7 +104,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics_and_never_takes_a_slash(text in "(/nix/store/)?\\PC{0,60}") {
+        fn never_panics_and_never_takes_a_slash(text in "(/nix/store/)?(?s:.){0,60}") {
             if let Ok(path) = text.parse::<StorePath>() {
                 prop_assert!(!path.name().contains('/'));
             }

@@ -79,10 +79,10 @@ async fn attend(attendance: &Attendance<'_>, trial: &OnTrial) -> Result<Outcome>
     }
     let message = format!("{}: the connection was lost; connecting again", movement.vm);
     attendance.events.send(Event::Warning { message });
-    let began = clock::moment();
+    let mut lost = clock::moment();
     let patience = patience(trial);
     loop {
-        let left = patience.saturating_sub(began.elapsed());
+        let left = patience.saturating_sub(lost.elapsed());
         let again = async {
             let mut interrupted = attendance.interrupted.clone();
             let host = attendance.ways.connect_again(left, &mut interrupted, attendance.events).await?;
@@ -93,13 +93,16 @@ async fn attend(attendance: &Attendance<'_>, trial: &OnTrial) -> Result<Outcome>
         let failure = match again.await {
             Ok(host) => {
                 let sitting = Sitting { host: &host, ..first };
-                let left = patience.saturating_sub(began.elapsed()).max(Duration::from_secs(1));
-                let result = match tokio::time::timeout(left, sitting.follow(false)).await {
-                    Ok((Ok(ended), results)) => conclude(&sitting, ended, results).await,
-                    Ok((Err(failure), _)) => Err(failure),
-                    Err(_) => Err(Failure::new(Aftermath::Unknown, "it has not ended yet")),
+                let said = told.get();
+                let result = match sitting.follow(false).await {
+                    (Ok(ended), results) => conclude(&sitting, ended, results).await,
+                    (Err(failure), _) => Err(failure),
                 };
                 host.close().await;
+                // Who had something to say is lost anew.
+                if told.get() > said {
+                    lost = clock::moment();
+                }
                 match result {
                     Ok(outcome) => return Ok(outcome),
                     Err(failure) => failure,
@@ -107,7 +110,7 @@ async fn attend(attendance: &Attendance<'_>, trial: &OnTrial) -> Result<Outcome>
             }
             Err(failure) => failure,
         };
-        if failure.aftermath != Aftermath::Unreachable || began.elapsed() >= patience {
+        if failure.aftermath != Aftermath::Unreachable || lost.elapsed() >= patience {
             return Err(nobody_knows(attendance, trial, &failure));
         }
     }
@@ -217,7 +220,8 @@ async fn see_to_the_rest(trial: &OnTrial, way: &probe::Way, before: &judge::Befo
     ));
 }
 
-/// The deadlines of the transaction and a minute: so long it is worth asking again.
+/// The deadlines of the transaction and a minute: so long it is worth connecting again. One
+/// who is connected follows to the end, however long a guest takes.
 fn patience(trial: &OnTrial) -> Duration {
     let deadlines = trial.movement.deadlines;
     let checks: u32 = trial.movement.checks.iter().map(|c| c.within).sum();

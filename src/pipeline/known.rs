@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::Result;
+use crate::error::{Result, without_secrets};
 use crate::host::Host;
 use crate::model::check::From;
 use crate::model::inventory::{Interface, Wanted};
@@ -79,7 +79,8 @@ pub fn wishes(aims: &[Aim], recalled: &[Recalled], settle: Settle<'_>) -> Result
 }
 
 /// Checks that would start a program on this machine are this machine's to declare: what
-/// a hypervisor remembers of them is not enough.
+/// a hypervisor remembers of them is not enough. One with a password in its URL is not
+/// asked any more, and does not stand in the way either.
 fn nothing_to_start_here(mut settings: VmSettings) -> VmSettings {
     for check in settings.checks.iter_mut().flat_map(BTreeMap::values_mut).filter(|c| c.exec.is_some()) {
         if let Some(from) = &mut check.from {
@@ -88,7 +89,8 @@ fn nothing_to_start_here(mut settings: VmSettings) -> VmSettings {
     }
     if let Some(checks) = &mut settings.checks {
         checks.retain(|_, check| {
-            check.exec.is_none() || check.from.as_ref().is_none_or(|from| !from.is_empty())
+            let open = check.http.as_ref().is_none_or(|url| without_secrets(url) == *url);
+            open && (check.exec.is_none() || check.from.as_ref().is_none_or(|from| !from.is_empty()))
         });
     }
     settings
@@ -124,6 +126,7 @@ mod tests {
             "evil": { "exec": ["sh", "-c", "true"], "from": ["laptop", "laptop"] },
             "there": { "exec": ["true"] },
             "web": { "http": "http://10.1.0.2/", "from": ["laptop"] },
+            "secret": { "http": "http://me:x@10.1.0.2/" },
         } }))
         .unwrap();
         let checks = nothing_to_start_here(own).checks.unwrap();

@@ -78,7 +78,12 @@ pub async fn push(
     }
     let pending = (!moves.is_empty()).then_some(&id);
     let copying = copy::copy(site.host, &id, moves, there.runners(), &manner.pass, &context.events);
-    let copied = context.unless_interrupted(Aftermath::StoreOnly, copying).await?;
+    let copied = context.unless_interrupted(Aftermath::StoreOnly, copying).await;
+    if copied.is_err() && *context.interrupted.borrow() && site.host.is_alive().await {
+        // What cannot be let go of now, the next push drops after a day.
+        let _ = copy::unpend(site.host, &id).await;
+    }
+    let copied = copied?;
     Ok(carry_out(context, site, plan, after, (verb, flake, copied), (manner, pending)).await)
 }
 

@@ -43,13 +43,16 @@ pub fn steps(outcome: &Outcome, found: Option<&Found>, by_hand: impl Fn(&str) ->
         steps.push(format!("start it afresh: deployvm restart {vm}"));
     } else {
         steps.push("put the cause right, such as a full disk, a missing tap or too little memory".to_owned());
+    }
+    // What is not in the store does not start.
+    let startable = !found.is_running() && found.current_valid;
+    if startable {
         steps.push(format!("start what is staged: deployvm start {vm}"));
     }
     if let Some(number) = another(found, outcome) {
         let start = if found.is_running() { String::new() } else { format!(", then deployvm start {vm}") };
-        steps.push(format!(
-            "if that does not help, go to another generation: deployvm rollback {vm} --to {number}{start}"
-        ));
+        let when = if found.is_running() || startable { "if that does not help, " } else { "" };
+        steps.push(format!("{when}go to another generation: deployvm rollback {vm} --to {number}{start}"));
     }
     steps
 }
@@ -118,6 +121,7 @@ mod tests {
             said(Some(&found("active", "running", Some(7))), "check-failed"),
             said(Some(&found("active", "running", Some(7))), "changed-by-others"),
             said(None, "process-exited"),
+            said(Some(&Found { current_valid: false, ..found("failed", "failed", None) }), "process-exited"),
         ];
         insta::assert_snapshot!(all.join("\n\n"), @"
         nothing runs, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-microvm-qemu-vm1 is staged; its unit is failed (failed)
@@ -141,6 +145,11 @@ mod tests {
         it is not installed
         see what is there: deployvm status vm1
         deployvm history vm1
+
+        nothing runs, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-microvm-qemu-vm1 is staged, but not in the store; its unit is failed (failed)
+        read what its unit says: ssh root@hv journalctl -n 50 -u microvm@vm1
+        put the cause right, such as a full disk, a missing tap or too little memory
+        go to another generation: deployvm rollback vm1 --to 1, then deployvm start vm1
         ");
     }
 }

@@ -196,12 +196,17 @@ fn http_probe(url: &str, status: Option<u16>, body: Option<&str>) -> Result<Prob
         return Err(bad("has spaces, control or non-ASCII characters"));
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
-    let host = match host_and_port(place) {
+    if authority.contains('@') {
+        // The URL is an argument of curl, and stays in the ledger. Not said again here.
+        let message = "http = \"…\" has a user or a password in its URL, where others can read it";
+        return Err(Failure::usage(message)
+            .help("ask for a page that needs none, or use exec with a program that has its own password"));
+    }
+    let host = match host_and_port(authority) {
         Some((host, _)) => host,
-        None => place.strip_prefix('[').and_then(|p| p.strip_suffix(']')).unwrap_or(place),
+        None => authority.strip_prefix('[').and_then(|p| p.strip_suffix(']')).unwrap_or(authority),
     };
-    if !is_host(host) || (host == place && host.contains(':')) {
+    if !is_host(host) || (host == authority && host.contains(':')) {
         return Err(bad("has no valid host and port"));
     }
     if let Some(status) = status.filter(|status| !(100..=599).contains(status)) {

@@ -204,7 +204,7 @@ mod tests {
         }
 
         #[test]
-        fn an_annotation_is_one_command(title in "\\PC{0,20}|[:#,%\n\r\\[]{0,9}", text in "[:#,%\n\r\\[x]{0,20}") {
+        fn an_annotation_is_one_command(title in "(?s:.){0,20}|[:#,%\n\r\\[]{0,9}", text in "[:#,%\n\r\\[x]{0,20}") {
             let command = Alarm { mild: false, title, text }.command();
             prop_assert!(command.starts_with("::error title="));
             prop_assert!(!command.contains(['\n', '\r']) && !command.contains("##["));

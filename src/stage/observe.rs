@@ -18,7 +18,8 @@ use crate::tool::nix::closure::parse_listing;
 use crate::tool::nix::version;
 use crate::tool::{events, login, observation};
 
-/// How much of the ledger's end one look brings along, in bytes.
+/// How much of the ledger's end one look brings along, in bytes; of what is older, only
+/// the lines that say what each VM got.
 const LEDGER_BYTES: u32 = 1 << 20;
 
 /// Looks. For each VM given with the runner that is wanted, the closure of what it has

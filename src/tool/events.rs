@@ -26,7 +26,7 @@ pub fn parse_line(line: &str) -> Option<Line> {
             let index = words.next()?.parse().ok()?;
             let ok = words.next()?.parse().ok()?;
             let millis = words.next()?.parse().ok()?;
-            let note = words.next().map(|n| n.trim_matches('"')).filter(|n| is_word(n) && *n != "null");
+            let note = words.next().map(|n| n.trim_matches('"')).filter(|n| is_note(n) && *n != "null");
             Some(Line::Check(index, ok, millis, note.map(str::to_owned)))
         }
         _ => None,
@@ -35,6 +35,11 @@ pub fn parse_line(line: &str) -> Option<Line> {
 
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.len() <= 40 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+}
+
+/// A word that may have a number, such as `nonzero-3`.
+fn is_note(text: &str) -> bool {
+    is_word(&text.replace(|c: char| c.is_ascii_digit(), "-"))
 }
 
 impl Line {
@@ -118,6 +123,11 @@ mod tests {
             parse_line("check 02 false 30000 \"timeout\""),
             Some(Line::Check(2, false, 30000, Some("timeout".into())))
         );
+        assert_eq!(
+            parse_line("check 03 false 41 \"wrong-status-500\""),
+            Some(Line::Check(3, false, 41, Some("wrong-status-500".into())))
+        );
+        assert_eq!(parse_line("check 03 false 41 \"a$1\""), Some(Line::Check(3, false, 41, None)));
         assert_eq!(parse_line("Welcome to hv"), None);
     }
 
@@ -134,7 +144,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(text in "\\PC{0,60}") {
+        fn never_panics(text in "(?s:.){0,60}") {
             let _ = (parse_line(&text), parse_outcome(&text));
         }
     }

@@ -129,7 +129,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn takes_anything(fields in proptest::collection::vec("\\PC{0,30}", 0..12), odd in "\\PC{0,30}") {
+        fn takes_anything(fields in proptest::collection::vec("(?s:.){0,30}", 0..12), odd in "(?s:.){0,30}") {
             let _ = parse(&fields);
             let found = login(&[("uid", "7"), ("user", &odd), ("xargs", &odd)]).unwrap();
             prop_assert!(!found.user.contains([' ', ',', '=', '\n', ':']));

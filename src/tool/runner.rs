@@ -104,7 +104,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(kind in "\\PC{0,10}", script in "\\PC{0,200}") {
+        fn never_panics(kind in "(?s:.){0,10}", script in "(?s:.){0,200}") {
             let _ = (macs(&script), taps(&kind, &script), cid(&kind, &script), wants_kvm(&kind, &script));
         }
     }

@@ -77,7 +77,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(text in "\\PC{0,60}") {
+        fn never_panics(text in "(?s:.){0,60}") {
             let _ = parse_units(&text, 1.0);
             prop_assert!(parse_span(&text) > 0);
         }

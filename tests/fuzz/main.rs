@@ -19,13 +19,14 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use mutate::{Dice, mutate};
 
 /// Inputs that are gone on from.
 const MOST_POOL: usize = 4000;
-/// One input that takes longer than this hangs.
+/// One input that takes longer than this hangs; after twice that it is not waited for.
 const HANGS: Duration = Duration::from_secs(20);
 
 fn number(name: &str, otherwise: u64) -> u64 {
@@ -48,19 +49,27 @@ fn fingerprint(value: impl Hash) -> u64 {
 }
 
 /// Tries a target for as long as it may.
-fn fuzz(name: &str, target: fn(&[u8]) -> u64) {
+fn fuzz(name: &'static str, target: fn(&[u8]) -> u64) {
     let seconds = number("DEPLOYVM_FUZZ_SECONDS", 1);
     let mut dice = Dice(number("DEPLOYVM_FUZZ_SEED", 1));
     let mut seen = HashSet::new();
     let mut pool = corpus(name);
+    let (at_work, watched) = channel();
+    std::thread::spawn(move || watch(name, &watched));
+    let attempt = |input: &[u8]| {
+        at_work.send(Some(input.to_vec())).unwrap();
+        let kind = attempt(name, target, input);
+        at_work.send(None).unwrap();
+        kind
+    };
     for input in &pool {
-        seen.insert(attempt(name, target, input));
+        seen.insert(attempt(input));
     }
     let (began, mut tries) = (Instant::now(), 0_u64);
     while began.elapsed() < Duration::from_secs(seconds) {
         let input = mutate(&mut dice, &pool);
         tries += 1;
-        if seen.insert(attempt(name, target, &input)) {
+        if seen.insert(attempt(&input)) {
             if pool.len() < MOST_POOL {
                 pool.push(input);
             } else {
@@ -74,17 +83,30 @@ fn fuzz(name: &str, target: fn(&[u8]) -> u64) {
 
 fn attempt(name: &str, target: fn(&[u8]) -> u64, input: &[u8]) -> u64 {
     let began = Instant::now();
-    let outcome = catch_unwind(AssertUnwindSafe(|| target(input)));
-    match outcome {
+    match catch_unwind(AssertUnwindSafe(|| target(input))) {
         Ok(kind) if began.elapsed() < HANGS => kind,
-        _ => {
-            let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/fuzz");
-            std::fs::create_dir_all(&dir).unwrap();
-            let file = dir.join(format!("{name}-{:016x}", fingerprint(input)));
-            std::fs::write(&file, input).unwrap();
-            panic!("{name}: a finding after {:?}: {}", began.elapsed(), file.display());
+        _ => panic!("{name}: a finding after {:?}: {}", began.elapsed(), leave(name, input).display()),
+    }
+}
+
+/// Ends everything when one input does not come back at all.
+fn watch(name: &str, at_work: &Receiver<Option<Vec<u8>>>) {
+    while let Ok(input) = at_work.recv() {
+        let Some(input) = input else { continue };
+        if at_work.recv_timeout(HANGS * 2) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("{name}: it hangs: {}", leave(name, &input).display());
+            std::process::abort();
         }
     }
+}
+
+/// Leaves an input for whoever mends what it has found.
+fn leave(name: &str, input: &[u8]) -> PathBuf {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/fuzz");
+    std::fs::create_dir_all(&dir).unwrap();
+    let file = dir.join(format!("{name}-{:016x}", fingerprint(input)));
+    std::fs::write(&file, input).unwrap();
+    file
 }
 
 macro_rules! targets {

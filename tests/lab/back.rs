@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::harness::{HYPERVISOR, Lab, Pushed};
+use crate::running::Running;
 
 /// Another verb of deployvm on the hypervisor, with its JSON.
 fn verb(lab: &Lab, args: &[&str]) -> Pushed {
@@ -77,8 +78,32 @@ fn a_rollback_that_fails_is_undone() {
     lab.answers("vm2", "vm2 version 3");
     let now = lab.vm("vm2");
     now.runs(&lab, &old.generations[&3]);
-    assert_eq!((now.generation, now.generations), (old.generation, old.generations));
+    assert_eq!((now.generation, &now.generations), (old.generation, &old.generations));
     lab.tidy();
+
+    // So is one that is interrupted.
+    lab.write("deployvm.toml", "");
+    for step in ["flipped", "proven"] {
+        let before = lab.transactions();
+        let argv = ["deployvm", "rollback", "vm2", "-H", HYPERVISOR, "--yes", "--json"];
+        let going = Running::start(lab.command(&argv), false);
+        let id = lab.reaches(&before, step);
+        going.signal("INT");
+        let said = Pushed(going.wait(120)).expect(30).vm_is("vm2", "rolled-back", 30);
+        assert_eq!(said["reason"], "interrupted", "{step}");
+        assert_eq!(lab.outcome(&id)[0], "rolled-back", "{step}");
+        let entry = lab.last_entry("vm2");
+        assert_eq!(
+            (&entry["id"], &entry["verb"], &entry["reason"]),
+            (&id.into(), &"rollback".into(), &"interrupted".into()),
+            "{step}"
+        );
+        lab.answers("vm2", "vm2 version 3");
+        let now = lab.vm("vm2");
+        now.runs(&lab, &old.generations[&3]);
+        assert_eq!((now.generation, &now.generations), (old.generation, &old.generations), "{step}");
+        lab.tidy();
+    }
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn what_a_check_met() {
     let lab = Lab::deployed(&[]);
     // The first that fails on the hypervisor is the last one there.
     for (version, says, met) in [
-        ("2", "http = \"http://10.2.0.2/\"\nstatus = 404", "wrong-status"),
+        ("2", "http = \"http://10.2.0.2/\"\nstatus = 404", "wrong-status-200"),
         ("3", "http = \"http://10.2.0.2/\"\nbody = \"nothing\"", "wrong-body"),
         ("4", "tcp = \"10.2.0.2:80\"\nexpect = \"refused\"", "answered"),
         ("5", "ping = \"nobody.invalid\"\nexpect = \"refused\"", "unresolved"),
@@ -118,9 +118,12 @@ fn what_a_check_met() {
     declare(&lab, "vm1", "2", &fails);
     let pushed = lab.push(&["vm1"]).expect(31);
     for place in ["laptop", "vm"] {
-        for (check, met) in
-            [("status", "wrong-status"), ("port", "refused"), ("echo", "timeout"), ("program", "nonzero")]
-        {
+        for (check, met) in [
+            ("status", "wrong-status-200"),
+            ("port", "refused"),
+            ("echo", "timeout"),
+            ("program", "nonzero-1"),
+        ] {
             ended(&pushed, "vm1", &[(&format!("{check}@{place}"), met)]);
         }
     }
@@ -204,13 +207,13 @@ fn what_failed_before_is_excused_and_nothing_else() {
                 checks.iter().map(|(name, says)| (*name, says.as_str())).collect();
             let pushed = expect(n, &checks, &[], 31);
             let failed = if n == 6 { format!("new@{place}") } else { it.clone() };
-            ended(&pushed, "vm2", &[(&failed, "nonzero")]);
+            ended(&pushed, "vm2", &[(&failed, "nonzero-1")]);
             lab.answers("vm2", &format!("vm2 version {}", version(3)));
         }
         // A VM that does not run has no excuse, and stays stopped.
         lab.hv("systemctl stop microvm@vm2").expect(0);
         let pushed = expect(7, &[("it", &says("-e"))], &["--start"], 31);
-        ended(&pushed, "vm2", &[(&it, "nonzero")]);
+        ended(&pushed, "vm2", &[(&it, "nonzero-1")]);
         assert_eq!(lab.vm("vm2").pid, 0);
         lab.hv("systemctl start microvm@vm2").expect(0);
         lab.answers("vm2", &format!("vm2 version {}", version(3)));
@@ -232,7 +235,7 @@ fn an_undo_is_good_when_what_passed_before_passes_again() {
         let pushed = lab.push_with(&["vm2"], &[("DEPLOYVM_DEFAULTS__BOOT", "15")]).expect(40);
         pushed.vm_is("vm2", "failed", 40);
         assert!(!Path::new(&file).exists());
-        ended(&pushed, "vm2", &[(&format!("once@{place}"), "nonzero")]);
+        ended(&pushed, "vm2", &[(&format!("once@{place}"), "nonzero-1")]);
         // What ran before runs again all the same.
         lab.answers("vm2", &format!("vm2 version 1-{place}"));
         lab.hv("systemctl is-active microvm@vm2").expect(0);

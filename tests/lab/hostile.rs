@@ -51,6 +51,17 @@ fn a_hypervisor_that_lies() {
     let before = (state(&lab), lab.vm("vm1"));
     let untouched = || assert_eq!((state(&lab), lab.vm("vm1")), before);
 
+    // Names that the hypervisor, or the flake, is asked about.
+    for verb in "history start stop restart rollback logs check status plan push prune diff doctor".split(' ')
+    {
+        for name in ["$(touch /root/executed)", "a\nb", "-oProxyCommand=touch executed"] {
+            let said = lab.laptop(&["deployvm", verb, "-H", HYPERVISOR, "--yes", "--", name]).expect(2);
+            assert!(!said.said().contains("panicked"), "{said}");
+        }
+    }
+    assert!(!lab.disk("/root/executed").exists() && !lab.flake().join("executed").exists());
+    untouched();
+
     for (lie, says) in [
         ("head -c 3000000 /dev/urandom", "the hypervisor's login did not run observe"),
         ("head -c 40000000 /dev/zero", "longer than 16 MiB"),

@@ -78,12 +78,15 @@ systemctl list-units --all --plain --no-legend 'deployvm-*'
 for lock in /run/deployvm/*.lock; do
     [ ! -e $lock ] || flock -n $lock true || echo "held: $lock"
 done
-ls /run/deployvm/*.holder 2>/dev/null || :
+# Who watches over a copy stays for some seconds: receiver.rs looks at that.
+find /run/deployvm -mindepth 1 ! -name '*.lock' ! -name '.receive-*' 2>/dev/null || :
 find /nix/var/nix/gcroots/deployvm -mindepth 1 2>/dev/null || :
 for t in /var/lib/deployvm/transactions/*; do
     [ ! -d $t ] || [ -e $t/outcome ] || echo "open: $t"
 done
-find /var/lib/microvms /var/lib/deployvm/profiles -name '.*' 2>/dev/null || :
+# What is made under another name first; in an ended transaction it goes with that.
+find /var/lib/deployvm/transactions -mindepth 1 -maxdepth 1 -name '.*' 2>/dev/null || :
+find /var/lib/microvms /var/lib/deployvm -path /var/lib/deployvm/transactions -prune -o -name '.*' -print 2>/dev/null || :
 "#;
 
 impl Lab {

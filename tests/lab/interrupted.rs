@@ -1,6 +1,7 @@
 //! A laptop that dies, a user who presses Ctrl-C, and a transaction that is killed: at
 //! every step the VM ends on its old generation, or verified on its new one.
 
+use crate::faults::gate;
 use crate::harness::{Lab, Pushed};
 use crate::hypervisor::Vm;
 
@@ -122,6 +123,34 @@ fn ctrl_c_before_a_switch_touches_nothing() {
     push.wait(15).expect(130);
     assert_eq!((lab.vm("vm1"), lab.vm("vm2"), lab.transactions()), before);
     lab.tidy();
+}
+
+#[test]
+fn ctrl_c_between_two_switches_leaves_the_second_alone() {
+    let lab = Lab::deployed(&[]);
+    lab.gates();
+    let other = lab.vm("vm2");
+    lab.change_vm("vm1", r#"version = "2";"#);
+    lab.edit_vm("vm2", r#"version = "2";"#);
+    // The first is verified and decided, and its end is not known yet.
+    let commit = gate::named("commit");
+    lab.arm(commit);
+    let push = lab.pushing(&[], &[]);
+    lab.arrives(commit, || Ok(()));
+    push.signal("INT");
+    lab.release(commit);
+    let pushed = Pushed(push.wait(60)).expect(13);
+    let said = pushed.vm_is("vm1", "deployed", 0);
+    lab.answers("vm1", "vm1 version 2");
+    lab.vm("vm1").runs(&lab, said["to"].as_str().unwrap());
+    pushed.vm_is("vm2", "skipped", 13);
+    assert_eq!(lab.vm("vm2"), other);
+    lab.answers("vm2", "vm2 version 1");
+    lab.tidy();
+    let rest = lab.push(&[]).expect(0);
+    rest.vm_is("vm1", "unchanged", 0);
+    rest.vm_is("vm2", "deployed", 0);
+    lab.answers("vm2", "vm2 version 2");
 }
 
 #[test]

@@ -9,13 +9,16 @@
 #![expect(clippy::print_stderr, reason = "what the hypervisor said when a test failed")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests, too")]
 
+mod autostart;
 mod back;
 mod behind;
 mod build_on;
 mod checks;
 mod choices;
 mod ci;
+mod collected;
 mod connection;
+mod deadlines;
 mod deploy_user;
 mod doctor;
 mod failing;
@@ -40,7 +43,9 @@ mod retention;
 mod run;
 mod running;
 mod secrets;
+mod sessions;
 mod tutorial;
+mod unlucky;
 mod verbs;
 mod watch;
 mod why;

@@ -1,15 +1,19 @@
 //! The hypervisor goes down in the middle of a trial: it comes up with the old runner, and
 //! the next command closes what was left open.
 
+use serde_json::Value;
+
 use crate::harness::{HYPERVISOR, Lab};
+use crate::hypervisor::Vm;
 use crate::running::until;
 
 /// A check that keeps the trial going until the hypervisor goes down.
 const NEVER: &str = "[vms.vm2.checks.never]\ntcp = \"10.2.0.2:9\"\nwithin = 100\n";
 
+/// Brings the hypervisor down, and the laptop, when the switch of vm2 has come to a step.
+/// Returns the switch and what vm2 was before.
 #[track_caller]
-fn goes_down(how: &[&str], step: &str) {
-    let lab = Lab::deployed(&[]);
+fn goes_down(lab: &Lab, how: &[&str], step: &str) -> (String, Vm) {
     let old = lab.vm("vm2");
     let before = lab.transactions();
     lab.write("deployvm.toml", NEVER);
@@ -25,41 +29,78 @@ fn goes_down(how: &[&str], step: &str) {
     if step != "flipped" {
         lab.answers("vm2", "vm2 version 1");
     }
-    // Any command closes the transaction.
+    lab.write("deployvm.toml", "");
+    (id, old)
+}
+
+/// Panics unless the switch was undone and is told so.
+#[track_caller]
+fn undone(lab: &Lab, id: &str) -> Value {
+    let outcome = lab.outcome(id);
+    assert_eq!(outcome[0], "rolled-back", "{outcome:?}");
+    let entry = lab.ledger().into_iter().find(|e| e["id"] == id).unwrap();
+    assert_eq!(entry["result"], "rolled-back", "{entry}");
+    let history = lab.laptop(&["deployvm", "history", "-H", HYPERVISOR, "vm2"]).expect(0);
+    history.says("rolled-back").says(entry["reason"].as_str().unwrap());
+    entry
+}
+
+#[track_caller]
+fn a_look_closes_it(how: &[&str], step: &str) {
+    let lab = Lab::deployed(&[]);
+    let (id, old) = goes_down(&lab, how, step);
     let status = lab.laptop(&["deployvm", "status", "-H", HYPERVISOR, "--no-eval"]);
     status.says(&id);
-    let outcome = lab.outcome(&id);
-    assert_eq!(outcome[0], "rolled-back", "{outcome:?}");
+    undone(&lab, &id);
     lab.answers("vm2", "vm2 version 1");
     let new = lab.vm("vm2");
     new.runs(&lab, old.booted.as_ref().unwrap());
     assert_eq!((new.generation, &new.generations), (old.generation, &old.generations));
-    let entry = lab.ledger().into_iter().find(|e| e["id"] == id.as_str()).unwrap();
-    assert_eq!(entry["result"], "rolled-back", "{entry}");
-    let history = lab.laptop(&["deployvm", "history", "-H", HYPERVISOR, "vm2"]).expect(0);
-    history.says("rolled-back").says(entry["reason"].as_str().unwrap());
     // The laptop that died had held what it copied.
     lab.tidy_but("-pending-");
 
     // And all goes on as if nothing had been.
-    lab.write("deployvm.toml", "");
     lab.push(&["vm2"]).expect(0);
     lab.answers("vm2", "vm2 version 2");
 }
 
 #[test]
 fn a_reboot_during_a_trial() {
-    goes_down(&[], "booted");
-}
-
-#[test]
-fn a_power_cut_during_a_trial() {
-    goes_down(&["--hard"], "booted");
+    a_look_closes_it(&[], "booted");
 }
 
 #[test]
 fn a_power_cut_between_flip_and_trial() {
-    goes_down(&["--hard"], "flipped");
+    a_look_closes_it(&["--hard"], "flipped");
+}
+
+#[test]
+fn a_power_cut_during_a_trial_and_the_next_push() {
+    let lab = Lab::deployed(&[]);
+    let (id, old) = goes_down(&lab, &["--hard"], "booted");
+    assert!(lab.transaction_file(&id, "outcome").is_none(), "nobody has closed it");
+    let pushed = lab.push(&["vm2"]).expect(0);
+    let said = pushed.vm_is("vm2", "deployed", 0);
+    assert_eq!(said["from"].as_str(), old.booted.as_deref(), "it began with what ran before\n{said}");
+    let warnings = pushed.events("warning");
+    let texts: Vec<&str> = warnings.iter().map(|e| e["message"].as_str().unwrap()).collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert_eq!(texts[0], "a switch of vm2 was interrupted before: ending it first");
+    for part in
+        [&format!("vm2: the switch {id} (root@"), ": push vm2) was interrupted, and ended by itself: "]
+    {
+        assert!(texts[1].contains(part), "{part}: {texts:?}");
+    }
+    assert!(texts[1].ends_with("undone (hypervisor-restarted): what ran before runs again"), "{texts:?}");
+    assert_eq!(undone(&lab, &id)["reason"], "hypervisor-restarted");
+    lab.answers("vm2", "vm2 version 2");
+    let new = lab.vm("vm2");
+    new.runs(&lab, said["to"].as_str().unwrap());
+    assert_eq!((new.generation, new.generations.len()), (Some(2), 2));
+    lab.tidy_but("-pending-");
+    // It is told once.
+    let again = lab.push(&["vm2"]).expect(0);
+    assert!(again.events("warning").is_empty(), "{}", again.0);
 }
 
 #[test]

@@ -29,7 +29,7 @@ const LEFT: &str = r"
 grep -l -a -z ^DEPLOYVM_PUSH= /proc/[0-9]*/environ 2>/dev/null || :
 ps axo args | grep '^sh -c .*[ ]receive [0-9]' || :
 ls -A /nix/var/nix/gcroots/deployvm 2>/dev/null || :
-ls /run/deployvm 2>/dev/null | grep ^receive- || :
+ls -A /run/deployvm 2>/dev/null | grep ^.receive- || :
 ";
 
 struct Receiver {
@@ -115,6 +115,26 @@ fn a_receiver_that_a_dead_line_leaves_ends_by_itself() {
     lab.tidy();
 }
 
+#[test]
+fn ctrl_c_while_copying_touches_the_store_only() {
+    let lab = Lab::slow_to_copy(&[]);
+    let push = lab.pushing(&["vm2"], &[]);
+    lab.copying();
+    push.signal("INT");
+    let ended = Pushed(push.wait(20)).expect(20);
+    ended.0.says("interrupted");
+    assert_eq!((lab.transactions(), lab.ledger()), (vec![], vec![]), "nothing was begun");
+    assert!(lab.vm("vm2").current.is_none());
+    // The line lives, and still nobody receives any more.
+    lab.nothing_left_of_a_copy(30);
+    lab.tidy();
+
+    lab.limited(false);
+    lab.push(&["vm2"]).expect(0).vm_is("vm2", "deployed", 0);
+    lab.answers("vm2", "vm2 version slow");
+    lab.tidy_but("-pending-");
+}
+
 /// Somebody's laptop dies while it copies; who comes next waits, is told, and goes on.
 fn the_next_one_is_told(lab: &Lab, hypervisor: &str) {
     let begin = || {
@@ -174,7 +194,7 @@ fn who_comes_next_is_told_whom_copying_waits_for() {
         said => Err(said),
     });
     until("silence beyond the limit, but for signs of life", 60, || {
-        let counted = lab.hv("stat -c %Y /run/deployvm/receive-* && date +%s").stdout;
+        let counted = lab.hv("stat -c %Y /run/deployvm/.receive-* && date +%s").stdout;
         let numbers: Vec<u64> = counted.lines().filter_map(|l| l.parse().ok()).collect();
         match numbers[..] {
             [began, now] if now > began + 25 => Ok(()),

@@ -22,19 +22,25 @@ fn numbers(lab: &Lab) -> Vec<u64> {
 #[test]
 fn old_generations_are_dropped() {
     let lab = Lab::deployed(&[]);
-    // Sixty that have ended, and whose ends are known.
+    // Sixty that have ended, and whose ends are known but for one. The clock went back since.
+    // One of them was being forgotten when the machine went down.
     let ended = "cd /var/lib/deployvm/transactions; for n in $(seq 10 69); do
             mkdir 20200101t0000$n-0ld; touch 20200101t0000$n-0ld/outcome 20200101t0000$n-0ld/heard
-            touch -d 2020-01-01 20200101t0000$n-0ld
-        done";
+            touch -d '+1 day' 20200101t0000$n-0ld
+        done
+        rm 20200101t000010-0ld/heard
+        mkdir -p .gone-20200101t000009-0ld/p .gone-20200101t000009-0ld/before
+        echo vm2 >.gone-20200101t000009-0ld/p/vm; echo yes >.gone-20200101t000009-0ld/before/recorded";
     lab.hv(ended).expect(0);
     for version in 2..=6 {
         lab.edit_vm("vm2", &format!(r#"version = "{version}";"#));
         lab.push(&["--no-restart", "vm2"]).expect(0);
     }
     let left = lab.transactions();
-    assert_eq!(left.len(), 50, "{left:?}");
+    assert_eq!(left.len(), 51, "{left:?}");
+    assert!(left.contains(&"20200101t000010-0ld".to_owned()), "{left:?}");
     assert_eq!(left.iter().filter(|id| !id.ends_with("-0ld")).count(), 7, "{left:?}");
+    assert_eq!(lab.hv("ls -A /var/lib/deployvm/transactions | grep ^[.] || :").expect(0).stdout, "");
     assert_eq!(numbers(&lab), [1, 2, 3, 4, 5, 6]);
     let (vm1, vm2) = (lab.vm("vm1"), lab.vm("vm2"));
     lab.laptop(&["deployvm", "pin", "vm2", "2", "-H", HYPERVISOR]).expect(0);

@@ -93,7 +93,7 @@ static CHECK: Shape = Check(&[
     ("exec", List(&TextOf("the program and its arguments", line))),
     ("expect", Choice(&["ok", "refused"])),
     ("from", List(&Choice(&["laptop", "hypervisor", "vm"]))),
-    ("http", TextOf(r#"a URL, such as "http://10.1.0.2/""#, line)),
+    ("http", TextOf(r#"a URL, such as "http://10.1.0.2/""#, open_page)),
     ("ping", TextOf(r#"an address or a name, such as "1.1.1.1""#, line)),
     ("status", Number(100, 599, "")),
     ("strict", Flag),
@@ -175,6 +175,15 @@ fn user(text: &str) -> Verdict {
         return Err(("not a user name".to_owned(), "use at most 64 ASCII letters, digits, '-', '_' and '.'"));
     }
     Ok(())
+}
+
+/// The same without a user or password in a URL: it stays in the ledger.
+fn open_page(text: &str) -> Verdict {
+    if without_secrets(text) != text {
+        let help = "ask for a page that needs none, or use exec with a program that has its own password";
+        return Err(("with a user or a password in its URL, where others can read it".to_owned(), help));
+    }
+    line(text)
 }
 
 /// The same without a password or token in a URL: it is written where others read it.

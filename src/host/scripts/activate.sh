@@ -13,7 +13,7 @@ same_boot() { [ "$(kept boot)" = "$(boot_id)" ]; }
 # depart: at the end of every process of this, however it ends by itself.
 depart() {
     let_go
-    if [ -e "$dir/outcome" ]; then rm -f -- "$own_root/$id-old"* "$log"; fi
+    if [ -e "$dir/outcome" ]; then rm -f -- "$own_root/$id-old"* "/run/deployvm/switch-$id"; fi
 }
 
 # run: everything up to a decision. Decides by itself when something fails.
@@ -59,7 +59,7 @@ record() {
     } || return 1
     root to "$to" && root from "$(kept system)" || return 1
     # Some room on the disk for an undo.
-    head -c 65536 /dev/zero >"$dir/reserve" || return 1
+    reserve || return 1
     { sync -- "$dir/before"/* "$dir/before" "$dir" && keep recorded yes && sync -- "$dir/before/recorded" "$dir/before"; } ||
         return 1
     step recorded
@@ -79,7 +79,8 @@ failed_units() {
 
 # switch_to SYSTEM ACTION: by the system's own program; its exit code in SWITCH_CODE.
 switch_to() {
-    printf '%s %s\n' "$2" "$1" >>"$log"
+    # A switch is not left out for want of room for what it says.
+    { printf '%s %s\n' "$2" "$1" >>"$log"; } 2>/dev/null || log=/dev/null
     timeout -k 30 "$(p switch)" "$1/bin/switch-to-configuration" "$2" >>"$log" 2>&1 </dev/null 8>&- 9>&-
     SWITCH_CODE=$?
     # It may have started a new systemd, which does not answer at first.
@@ -183,13 +184,22 @@ commit() {
     fi
     hold_again || exit 75
     [ "$(running_system)" = "$to" ] || return 1
-    if [ -n "${STARTED:-}" ]; then surely_new || return 1; else all_up || return 1; fi
+    if [ -n "${STARTED:-}" ]; then surely_new || return 1; else up_in_time || return 1; fi
     keep committing yes && sync -- "$dir/before/committing" "$dir/before" || return 1
     number=$(make_generation "$to") || return 1
     switch_to "$to" boot
     if [ "$SWITCH_CODE" != 0 ]; then console; return 1; fi
     keep committed yes && sync -- "$dir/before/committed" "$dir/before" || return 1
     outcome deployed 0 "$number"
+}
+
+# up_in_time: whoever takes over may come while the machine still boots.
+up_in_time() {
+    up_until=$(($(now) + $(milliseconds "$(p boot)")))
+    until all_up; do
+        [ "$(now)" -lt "$up_until" ] || return 1
+        sleep 0.5
+    done
 }
 
 # leave: nothing is left half switched.

@@ -22,18 +22,17 @@ written() {
         printf '%s' "$2" >"$new/$1" || return 1
         shift 2
     done
-    true >"$new/events" && true >"$new/alive" && find "$new" -exec sync {} + && mv -nT "$new" "$dir" &&
-        [ ! -e "$new" ] && sync "$base/transactions"
+    true >"$new/events" && true >"$new/alive" && find "$new" -exec sync {} + || return 1
+    # Until systemd has said that it runs, it is ours: nobody else ends it, and when it
+    # could not be started after all, it finds that it was refused.
+    exec 8>"$new/alive"
+    flock -n 8 && mv -nT "$new" "$dir" && [ ! -e "$new" ] && sync "$base/transactions"
 }
 if ! written "$@" 2>&1; then
     rm -rf "$new"
     finish 73
 fi
 umask 022
-# Until systemd has said that it runs, it is ours: nobody else ends it, and when it could
-# not be started after all, it finds that it was refused.
-exec 8>"$dir/alive"
-flock -w 10 8 || finish 74
 # started: its unit runs. Systemd does not answer while it re-executes itself, so it is
 # asked again, and whether it had understood after all.
 started() {

@@ -7,6 +7,8 @@
 if [ -z "${id:-}" ]; then id=$1; fi
 dir=/var/lib/deployvm/transactions/$id
 if [ ! -e "$dir/events" ]; then
+    # It may have ended long ago, and be forgotten but for its line in the ledger.
+    if tail -c 67108864 /var/lib/deployvm/ledger.jsonl 2>/dev/null | grep -q "^{\"id\":\"$id\","; then finish 66; fi
     # It was never begun, and shall not begin any more: whoever still tries finds this.
     (umask 077 && mkdir "$dir" && true >"$dir/events" && printf 'refused\n12\n\nundo.never-begun\n\n\n' >"$dir/outcome") ||
         finish 66
@@ -18,6 +20,7 @@ while :; do
     if [ -e "$dir/outcome" ]; then last=yes; fi
     while IFS= read -r event <&3; do printf '%s\n' "$event"; done
     [ -z "$last" ] || break
+    [ -d "$dir" ] || finish 66
     # Nobody works on it, not even its guard, as after a reboot: it is ended here.
     rounds=$((rounds + 1))
     # Whoever follows does not believe in a silence of a minute and a half.

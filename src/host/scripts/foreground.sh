@@ -132,13 +132,13 @@ record_unit() {
         keep answered_before yes || return 1
     fi
     # Room for the record of how it ended.
-    head -c 65536 /dev/zero >"$dir/reserve" && sync -- "$dir/before"/* "$dir/before" "$dir" && keep recorded yes && sync -- "$dir/before/recorded" "$dir/before"
+    reserve && sync -- "$dir/before"/* "$dir/before" "$dir" && keep recorded yes && sync -- "$dir/before/recorded" "$dir/before"
 }
 
 # put_back: stopped, without the terminal, and started where it was up. Can be run again
 # after it was killed half-way. Fails with WHY.
 put_back() {
-    rm -f -- "$dir/reserve"
+    release
     step returning
     number=$(generation_of "$to")
     # After a reboot there is nothing to take back.
@@ -199,6 +199,7 @@ run)
     ;;
 guard | stopped | close)
     if [ "$mode" = stopped ]; then flock -w 5 8 || exit 75; else flock -n 8 || exit 75; fi
+    if [ "$mode" = close ] && begins; then exit 75; fi
     if [ -e "$dir/outcome" ]; then clear_away; exit 0; fi
     # What is in /run goes with the machine, and the unit's own state decides what boots.
     if shutting_down; then exit 0; fi

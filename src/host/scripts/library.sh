@@ -37,8 +37,8 @@ to=$(p to)
 how=$(p how)
 own_root=/nix/var/nix/gcroots/deployvm
 
-# step WORD [DETAIL]: tells whoever follows.
-step() { printf 'step %s %s\n' "$1" "${2:-}" >>"$dir/events"; }
+# step WORD [DETAIL]: tells whoever follows. Where there is no room for that, all goes on.
+step() { printf 'step %s %s\n' "$1" "${2:-}" >>"$dir/events" || :; }
 
 # now: milliseconds of the monotonic clock.
 now() {
@@ -46,11 +46,19 @@ now() {
     echo $((${up%.*} * 1000 + (1${up#*.} - 100) * 10))
 }
 
-# decide VERDICT: the first one wins; succeeds when it was ours or the same.
+# decide VERDICT: the first one wins; succeeds when it was ours or the same. Where it
+# cannot be written down it is kept in UNWRITTEN.
 decide() {
-    ln -sT -- "$1" "$dir/decided" 2>/dev/null || [ "$(readlink "$dir/decided")" = "$1" ]
+    ln -sT -- "$1" "$dir/decided" 2>/dev/null || [ "$(readlink "$dir/decided")" = "$1" ] || {
+        [ -L "$dir/decided" ] || UNWRITTEN=$1
+        return 1
+    }
 }
-decided() { readlink "$dir/decided" 2>/dev/null; }
+# decided: the verdict; where there was no room for it, what this process has come to.
+decided() {
+    readlink "$dir/decided" 2>/dev/null ||
+        case ${UNWRITTEN:-} in undo.* | keep.*) echo "$UNWRITTEN" ;; *) return 1 ;; esac
+}
 # carried_out: the verdict as it was carried out. On a full disk one that could not be
 # committed cannot be replaced either.
 carried_out() {
@@ -129,6 +137,12 @@ END
 # point RUNNER: `current` becomes a link to it, by rename: never a moment without.
 # The owner is that of the link replaced, else microvm:kvm.
 point() {
+    # What somebody has put in the place of the directory is not written to.
+    if [ -L "$vmdir" ]; then return 1; fi
+    if [ "$(readlink -- "$vmdir/current")" = "$1" ]; then
+        sync -- "$vmdir" 2>/dev/null || :
+        return 0
+    fi
     # What an undo goes back to was prepared: a full disk cannot keep it from renaming.
     if [ -L "$vmdir/.back.$id" ] && [ "$(readlink -- "$vmdir/.back.$id")" = "$1" ]; then
         if ln -sfn -- "$1" "$vmdir/.spare.$id" 2>/dev/null; then
@@ -146,22 +160,42 @@ point() {
         sync -- "$vmdir"
 }
 
+# no_room DIRECTORY: whether nothing can be written there for now: a disk that is full or
+# read-only may change, whatever else is wrong will not.
+no_room() {
+    if [ -L "$1" ]; then return 1; fi
+    no_room_said=$(ln -sfn -- room "$1/.current.$id" 2>&1) && { rm -f -- "$1/.current.$id"; return 1; }
+    case $no_room_said in *"No space left"* | *"Read-only file system"* | *"quota exceeded"*) return 0 ;; esac
+    return 1
+}
+
 # root NAME PATH / unroot NAME: hold a store path while the transaction lasts.
 root() { mkdir -p "$own_root" && ln -sfn -- "$2" "$own_root/$id-$1"; }
 unroot() { rm -f -- "$own_root/$id-$1"; }
 
-# unroot_ended: those of switches that have ended. Who went down with the machine in its
-# last step could not drop them, and nothing works on it any more.
+# unroot_ended: those of switches that have ended, and their links beside this VM's. Who
+# went down with the machine in its last step could not drop them, and nothing works on it
+# any more.
 unroot_ended() {
     for ended_root in "$own_root"/*-to "$own_root"/*-from "$own_root"/*-old*; do
         [ -L "$ended_root" ] || continue
         ended_dir=${ended_root##*/} ended_dir=$base/transactions/${ended_dir%-*}
         if [ -e "$ended_dir/outcome" ] || [ ! -e "$ended_dir" ]; then rm -f -- "$ended_root"; fi
     done
+    for ended_link in "$vmdir"/.back.* "$vmdir"/.spare.* "$vmdir"/.current.*; do
+        case ${ended_link##*.} in [0-9]*t[0-9]*-*) ;; *) continue ;; esac
+        if [ -L "$vmdir" ]; then break; fi
+        ended_dir=$base/transactions/${ended_link##*.}
+        if [ -L "$ended_link" ] && { [ -e "$ended_dir/outcome" ] || [ ! -e "$ended_dir" ]; }; then rm -f -- "$ended_link"; fi
+    done
 }
 
 # disarm: the guard is not needed any more.
 disarm() { systemctl stop --no-block "deployvm-guard-$vm-$id.timer" 2>/dev/null || :; }
+
+# begins: whether systemd has just started what works on this, and it has not come so far
+# as to say so.
+begins() { [ -z "$(kept boot)" ] && systemctl is-active --quiet "deployvm-$(p verb)-$vm-$id" 2>/dev/null; }
 
 # overdue: the guard met a living transaction; past the last deadline it is stuck.
 overdue() {
@@ -172,9 +206,17 @@ overdue() {
     fi
 }
 
+# reserve / release: some room on the disk, and some names, for what an undo writes. A disk
+# that compresses must not make nothing of it.
+reserve() {
+    mkdir -p "$dir/reserve" || return 1
+    for reserved in 1 2 3 4; do head -c 16384 /dev/urandom >"$dir/reserve/$reserved" || return 1; done
+}
+release() { rm -rf -- "${dir:?}/reserve"; }
+
 # prepare_back RUNNER: the link that an undo renames, and some room on the disk.
 prepare_back() {
-    head -c 65536 /dev/zero >"$dir/reserve" || return 1
+    reserve || return 1
     [ -d "$vmdir" ] && [ -n "$1" ] || return 0
     back_owner=$(stat -c %u:%g -- "$vmdir/current" 2>/dev/null) || back_owner=microvm:kvm
     ln -sfn -- "$1" "$vmdir/.back.$id" && chown -h -- "$back_owner" "$vmdir/.back.$id"

@@ -23,11 +23,15 @@ stop_timeout() {
 ask_guest() {
     ask=$vmdir/booted/bin/microvm-shutdown
     [ -x "$ask" ] || return 1
-    rm -f "$dir/hold" && mkfifo -m 0600 "$dir/hold" || return 1
+    # A full disk must not take the guest its time.
+    for hold in "$dir/hold" "/run/deployvm/hold-$id"; do
+        rm -f -- "$hold" && mkfifo -m 0600 -- "$hold" 2>/dev/null && break
+    done
+    [ -p "$hold" ] || return 1
     login "$unit"
     (
         cd "$vmdir" || exit 1
-        exec 7<>"$dir/hold" 8>&- 9>&-
+        exec 7<>"$hold" 8>&- 9>&-
         exec setpriv --reuid="${LOGIN_USER:-microvm}" --regid="${LOGIN_GROUP:-kvm}" --init-groups -- "$ask" <&7 7<&- >/dev/null 2>&1
     ) &
     ASKED=$!
@@ -36,7 +40,7 @@ ask_guest() {
 # stop_vm SECONDS: asks the guest to shut down and waits so long for it, then ends it.
 # Sets SHUTDOWN to clean, killed or none. Fails when it will not go.
 stop_vm() {
-    SHUTDOWN=none ASKED=
+    SHUTDOWN=none ASKED='' stop_until=0
     look || return 1
     stop_pid=$PID
     if alive "$stop_pid"; then
@@ -55,6 +59,8 @@ stop_vm() {
     # shellcheck disable=SC2086 # a list of unit names
     systemctl stop -- "$unit" $helpers 2>/dev/null 8>&- 9>&- &
     stopping=$!
+    # Who could not be asked is asked by the unit itself.
+    while [ -z "$ASKED" ] && alive "$stop_pid" && [ "$(now)" -lt "$stop_until" ]; do sleep 0.1; done
     if alive "$stop_pid"; then
         sleep 1
         if alive "$stop_pid"; then kill -s TERM "$stop_pid" 2>/dev/null; fi
@@ -67,7 +73,7 @@ stop_vm() {
     kill "$stopping" 2>/dev/null
     wait "$stopping" 2>/dev/null
     [ -n "$ASKED" ] && kill "$ASKED" 2>/dev/null
-    rm -f "$dir/hold"
+    rm -f -- "$dir/hold" "/run/deployvm/hold-$id"
     look || return 1
     if [ "$SHUTDOWN" = gone ]; then
         # It ended by itself; by a signal (out of memory, say) is not cleanly. 1 is
@@ -85,7 +91,7 @@ start_vm() {
     systemctl reset-failed -- "$unit" $helpers 2>/dev/null || :
     keep cursor "$(journalctl -q -n 0 --show-cursor 2>/dev/null | sed -n 's/^-- cursor: //p')"
     STARTED=$(now)
-    timeout -k 5 "$(p boot)" systemctl start -- "$unit" 2>"$dir/result/start" 8>&- 9>&-
+    timeout -k 5 "$(p boot)" systemctl start -- "$unit" 2>/dev/null 8>&- 9>&-
     rc=$?
     look || { WHY=systemd-silent; return 1; }
     # shellcheck disable=SC2034 # steady watches them

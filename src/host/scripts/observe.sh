@@ -141,6 +141,11 @@ ended() {
     printf '%s\n%s\n%s\n' "${1##*/}" "$(cat "$1/p/vm" 2>/dev/null)" "$(head -n 1 "$1/p/holder" 2>/dev/null)"
     cat "$1/outcome"
 }
+# begins DIR: whether systemd has just started what works on it.
+begins() {
+    [ ! -e "$1/before/boot" ] &&
+        systemctl is-active --quiet "deployvm-$(cat "$1/p/verb" 2>/dev/null)-$(cat "$1/p/vm" 2>/dev/null)-${1##*/}" 2>/dev/null
+}
 for dir in "$base"/transactions/*/; do
     dir=${dir%/}
     if [ ! -d "$dir" ]; then continue; fi
@@ -148,7 +153,7 @@ for dir in "$base"/transactions/*/; do
         if [ ! -e "$dir/heard" ]; then pair ended "$(ended "$dir")"; fi
         continue
     fi
-    if flock -s -n "$dir/alive" true 2>/dev/null; then alive=no; else alive=yes; fi
+    if ! flock -s -n "$dir/alive" true 2>/dev/null || begins "$dir"; then alive=yes; else alive=no; fi
     pair transaction "${dir##*/} $alive $(cat "$dir/p/vm" 2>/dev/null)"
 done
 
@@ -161,5 +166,26 @@ while [ $# -ge 2 ]; do
     fi
     shift 2
 done
-pair ledger "$(tail -c "$ledger_bytes" "$base/ledger.jsonl" 2>/dev/null | tr -d '\000')"
+# older: of what comes before the ledger's end, the newest eight lines for each VM that say
+# what it got, or that it was started with it, however long ago that was; looked for in
+# 64 MiB.
+older() {
+    all=$(stat -c %s -- "$base/ledger.jsonl" 2>/dev/null) || return 0
+    # A line may reach into the end.
+    before=$((all - ledger_bytes + 65536)) start=0
+    if [ "$all" -le "$ledger_bytes" ]; then return 0; fi
+    if [ "$before" -gt 67108864 ]; then start=$((before - 67108864)); fi
+    tail -c +$((start + 1)) -- "$base/ledger.jsonl" | head -c $((before - start)) |
+        grep -a -E '"result":"(deployed|staged|done)"' |
+        awk 'match($0, /"vm":"[^"]*"/) {
+                vm = substr($0, RSTART, RLENGTH)
+                place = vm (count[vm]++ % 8)
+                if (place in at) delete line[at[place]]
+                at[place] = NR
+                line[NR] = $0
+            }
+            END { for (n = 1; n <= NR; n++) if (n in line) print line[n] }' |
+        tail -c 4194304
+}
+pair ledger "$({ older && tail -c "$ledger_bytes" "$base/ledger.jsonl"; } 2>/dev/null | tr -d '\000')"
 finish 0

@@ -81,6 +81,8 @@ run_verb() {
     step locked
     here=$(readlink -- "$vmdir/current") || here=
     [ "$here" = "$(p expect)" ] || { refuse plan-outdated; exit 0; }
+    # What a link leads to is not this VM's.
+    if [ "$verb" = retire ] && [ -L "$vmdir" ]; then refuse directory-is-a-link; exit 0; fi
     look
     # What is staged is what shall run: nothing is ever pointed back.
     if ! { keep current "$to" && keep invocation "$INVOCATION" && keep stop_timeout "$(stop_timeout)"; }; then
@@ -100,7 +102,7 @@ run_verb() {
 }
 
 # take_over: what a killed process left: a VM that was to run is started, one that was
-# stopped to be retired is unlinked.
+# stopped to be retired, and still is, is unlinked.
 take_over() {
     number=
     case $verb in
@@ -108,7 +110,11 @@ take_over() {
         look
         if [ "$ACTIVE" != active ]; then systemctl start --no-block -- "$unit" 2>/dev/null; fi
         ;;
-    retire) if [ "$(kept down)" = yes ]; then unlink_vm && decide commit.retire; fi ;;
+    retire)
+        # The machine, or somebody, may have started it again since.
+        look
+        case $(kept down):$ACTIVE in yes:inactive | yes:failed) unlink_vm && decide commit.retire ;; esac
+        ;;
     esac
     decide "keep.$1" || :
 }
@@ -123,6 +129,7 @@ run)
     ;;
 stopped | close)
     if [ "$mode" = stopped ]; then flock -w 5 8 || exit 75; else flock -n 8 || exit 75; fi
+    if [ "$mode" = close ] && begins; then exit 75; fi
     if [ -e "$dir/outcome" ]; then clear_away; exit 0; fi
     if shutting_down; then exit 0; fi
     lock_vm 60 || exit 75

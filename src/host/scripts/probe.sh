@@ -6,8 +6,9 @@
 #         ok
 #         refused, timeout, unreachable: it was asked, and nothing let us in; only
 #             these satisfy `expect = "refused"`, so doubt is never called by their names
-#         wrong-status, wrong-body, no-reply, bad-reply (connected, but then nothing or
-#             no HTTP or TLS), nonzero: it was asked, and answered otherwise
+#         wrong-status-NNN (that of the answer), wrong-body, no-reply, bad-reply
+#             (connected, but then nothing or no HTTP or TLS), nonzero-N (the exit code):
+#             it was asked, and answered otherwise
 #         unresolved, no-PROGRAM, broken: it could not be asked
 # exit code: 0
 PATH=/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}
@@ -87,7 +88,7 @@ http)
     0:* | *:[1-5]??)
         if [ -n "$status" ]; then wanted=$status; else wanted='2??'; fi
         # shellcheck disable=SC2254 # a pattern on purpose: digits and question marks only
-        case $code in $wanted) ;; *) say wrong-status ;; esac
+        case $code in $wanted) ;; *) say "wrong-status-$code" ;; esac
         [ $RC = 0 ] || say bad-reply
         ;;
     28:*)
@@ -165,7 +166,8 @@ $target
 END
     have "$1" || say no-program
     limit 10 "$@" >/dev/null 2>&1 </dev/null
-    case $? in 0) say ok ;; 124) say timeout ;; 125 | 126) say broken ;; *) say nonzero ;; esac
+    rc=$?
+    case $rc in 0) say ok ;; 124) say timeout ;; 125 | 126) say broken ;; *) say "nonzero-$rc" ;; esac
     ;;
 esac
 say broken

@@ -17,8 +17,8 @@ trap '' PIPE HUP
 # Ends the line that the mark before it began.
 printf 'beat\n' 2>/dev/null
 # Only for words: without it others are told the id alone.
-whose=/run/deployvm/receive-$id
-{ mkdir -p -m 0700 /run/deployvm && find /run/deployvm -maxdepth 1 -name 'receive-*' -mmin +1440 -delete &&
+whose=/run/deployvm/.receive-$id
+{ mkdir -p -m 0700 /run/deployvm && find /run/deployvm -maxdepth 1 -name '.receive-*' -mmin +1440 -delete &&
     printf '%s\n' "$3" >"$whose"; } 2>/dev/null
 trap 'rm -f "$whose"' EXIT
 trap 'exit 0' TERM INT
@@ -96,7 +96,7 @@ tell() {
             ;;
         *)
             ms=$(silent "$by")
-            printf 'waits %s %s %s %s\n' "$holder" "${ms:--}" "$push" "$(head -c 300 "/run/deployvm/receive-$push" | head -n 1)"
+            printf 'waits %s %s %s %s\n' "$holder" "${ms:--}" "$push" "$(head -c 300 "/run/deployvm/.receive-$push" | head -n 1)"
             ;;
         esac 2>/dev/null
     done <<END

@@ -223,7 +223,7 @@ verdict_of() {
     # By rename: who is killed here leaves no half of it to the ledger.
     printf '%s,"ok":%s,"millis":%s,"note":%s}' "$(said "$dir/c/$1/json")" "$2" "$millis" "$3" >"$dir/result/.check-$1" &&
         [ -s "$dir/result/.check-$1" ] && mv -fT -- "$dir/result/.check-$1" "$dir/result/check-$1"
-    printf 'check %s %s %s %s\n' "$1" "$2" "$millis" "$3" >>"$dir/events"
+    printf 'check %s %s %s %s\n' "$1" "$2" "$millis" "$3" >>"$dir/events" || :
 }
 
 # passing_again: everything that passed before passes now.
@@ -245,7 +245,8 @@ outcome() {
 
 # put_away: what was prepared for an undo.
 put_away() {
-    rm -f -- "$dir/reserve" "$vmdir/.back.$id" "$vmdir/.spare.$id" "$(p state_dir)"/*/".current.$id"
+    release
+    rm -f -- "$vmdir/.back.$id" "$vmdir/.spare.$id" "$(p state_dir)"/*/".current.$id"
 }
 
 # refuse WORD: nothing was touched.
@@ -262,9 +263,10 @@ line() { sed -n "$2p" "$dir/result/$1" 2>/dev/null; }
 # lock, never glued to a torn one.
 append_line() {
     [ -n "$1" ] || return 0
-    { true >>/run/deployvm/ledger.lock; } 2>/dev/null || return 1
-    exec 6>/run/deployvm/ledger.lock
-    flock -w 30 6
+    # No VM's lock: no name begins with a dot.
+    { true >>/run/deployvm/.ledger.lock; } 2>/dev/null || return 1
+    exec 6>/run/deployvm/.ledger.lock
+    flock -w 30 6 || { exec 6>&-; return 1; }
     file=$base/ledger.jsonl
     if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then echo >>"$file"; fi
     printf '%s,"time":"%s","generation":%s,"result":"%s","reason":%s,"durations":{%s},"checks":[%s],"console_base64":"%s"}\n' \
@@ -323,14 +325,26 @@ clear_away() {
     # Who never had the lock did not begin; and by now it may be somebody else's.
     if [ -n "$(kept began)" ] && [ "$(said "/run/deployvm/$vm.holder")" = "$(p holder)" ]; then rm -f -- "/run/deployvm/$vm.holder"; fi
     rm -rf -- "${dir:?}/home"
-    forget_ended
+    rm -f -- "/run/deployvm/hold-$id"
     disarm
+    forget_ended
 }
 
-# forget_ended: all but the newest fifty transactions, as far as they have ended.
+# forget_ended: all but the newest fifty transactions, as far as they have ended; of those
+# of whose end nobody has heard, all but the newest five hundred. At most twenty at a time,
+# so that nobody waits for it. Each gets another name first: half of one would look like
+# one that has not ended.
 forget_ended() {
+    rm -rf -- "${base:?}"/transactions/.gone-*
+    known=0 forgotten=0
     # shellcheck disable=SC2012 # names are ids, [a-z0-9-] only
-    ls -1t "$base/transactions" 2>/dev/null | tail -n +51 | while IFS= read -r ended_id; do
-        if [ -e "$base/transactions/$ended_id/outcome" ]; then rm -rf -- "$base/transactions/${ended_id:?}"; fi
+    ls -1r "$base/transactions" 2>/dev/null | while IFS= read -r ended_id; do
+        known=$((known + 1))
+        ended=$base/transactions/$ended_id
+        if [ $known -le 50 ] || [ "$ended_id" = "$id" ] || [ ! -e "$ended/outcome" ]; then continue; fi
+        if [ ! -e "$ended/heard" ] && [ $known -le 500 ]; then continue; fi
+        mv -T -- "$ended" "$base/transactions/.gone-$ended_id" && rm -rf -- "$base/transactions/.gone-${ended_id:?}"
+        forgotten=$((forgotten + 1))
+        if [ $forgotten -ge 20 ]; then break; fi
     done
 }

@@ -22,6 +22,7 @@ attend() {
         ;;
     guard | stopped | close)
         if [ "$mode" = stopped ]; then flock -w 5 8 || exit 75; else flock -n 8 || { overdue; exit 75; }; fi
+        if [ "$mode" = close ] && begins; then exit 75; fi
         # It may have ended while we waited.
         if [ -e "$dir/outcome" ]; then clear_away; exit 0; fi
         # The decider is recorded first: whoever comes later obeys it.
@@ -60,9 +61,10 @@ arm() {
 
 # fail WORD: on trial something went wrong.
 fail() {
-    rm -f -- "$dir/reserve"
-    console
+    release
+    # What was kept free is for the verdict first.
     if [ -n "$(p keep_failed)" ]; then decide "keep.$1"; else decide "undo.$1"; fi
+    console
     step failed "$1"
 }
 
@@ -91,7 +93,12 @@ verdict() {
     until=$(($(now) + $(milliseconds "$(p verdict)")))
     while ! interrupted; do
         tick || { fail "$WHY"; return; }
-        if [ "$(now)" -ge "$until" ]; then console; decide undo.no-verdict; break; fi
+        if [ "$(now)" -ge "$until" ]; then
+            release
+            decide undo.no-verdict || :
+            console
+            break
+        fi
         sleep 0.05
     done
 }
@@ -99,8 +106,8 @@ verdict() {
 # finish: carries out what was decided and writes the outcome. When the disk is too full
 # for that, the guard comes again.
 finish() {
-    rm -f -- "$dir/reserve"
-    [ -n "$(decided)" ] || decide undo.undecided
+    release
+    surely_decided || :
     verdict=$(decided)
     step decided "$verdict"
     if [ ! -s "$dir/result/outcome" ]; then
@@ -124,8 +131,12 @@ finish() {
     fi
     stop_watching
     put_away
-    [ -s "$dir/result/outcome" ] && ledger && publish || exit 75
+    [ -s "$dir/result/outcome" ] && surely_decided && ledger && publish || exit 75
 }
+
+# surely_decided: there is a verdict, that which could not be written before if there was
+# none; an end without one is an undo. The ledger has its reason from it.
+surely_decided() { [ -L "$dir/decided" ] || decide "${UNWRITTEN:-undo.undecided}"; }
 
 # replace_decision VERDICT: a commit that could not be carried out is undone.
 replace_decision() { ln -sfnT -- "$1" "$dir/decided"; }

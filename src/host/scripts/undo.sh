@@ -1,9 +1,11 @@
 # undo.sh: the way back, and the end of every transaction. Every function here can be
 # run again after it was killed half-way. Sourced by transaction.sh.
 
-# ours_still: nobody else has pointed `current` elsewhere since we began.
+# ours_still: nobody else has pointed `current`, or the whole directory, elsewhere since we
+# began.
 ours_still() {
     [ "$(kept recorded)" = yes ] || return 0
+    if [ -L "$vmdir" ]; then return 1; fi
     ours_now=$(readlink -- "$vmdir/current") || ours_now=
     case $ours_now in "$to" | "$(kept current)" | "$(kept booted)") return 0 ;; *) return 1 ;; esac
 }
@@ -32,8 +34,20 @@ commit() {
 # the unit can tell.
 still_new() {
     if [ -n "${TRIAL_PID:-}" ]; then surely_steady; return; fi
-    look || return 1
-    [ "$ACTIVE" = active ] && [ "$PID" != 0 ] && [ "$(readlink -- "$vmdir/booted")" = "$to" ]
+    # The machine went down in the middle, and boots what `current` says, or nothing where
+    # the VM has no autostart.
+    new_until=$(now)
+    if [ "$(kept boot)" != "$(boot_id)" ] && [ "$(readlink -- "$vmdir/current")" = "$to" ]; then
+        new_until=$((new_until + $(milliseconds "$(p boot)")))
+        look || return 1
+        if [ "$ACTIVE" = inactive ]; then systemctl start --no-block -- "$unit" 2>/dev/null || :; fi
+    fi
+    while :; do
+        look || return 1
+        if [ "$ACTIVE" = active ] && [ "$PID" != 0 ] && [ "$(readlink -- "$vmdir/booted")" = "$to" ]; then return 0; fi
+        if [ "$ACTIVE" = failed ] || [ "$(now)" -ge "$new_until" ]; then return 1; fi
+        sleep 0.5
+    done
 }
 
 # leave: --keep-failed: it stays as it is, with a number that is marked unverified.
@@ -58,6 +72,13 @@ restore_links() {
 # links_for_shutdown: what is right at the next boot; the rest is done after it.
 links_for_shutdown() { if [ "$(kept committed)" = yes ]; then point "$to"; else restore_links; fi; }
 
+# again CMD...: what could not be put back. Where that is for want of room, the guard comes
+# again; there may be some by now.
+again() {
+    if no_room "$vmdir"; then exit 75; fi
+    "$@"
+}
+
 # undo: what was there before, links first, then the process, then the checks.
 undo() {
     step undoing "$(reason)"
@@ -66,7 +87,7 @@ undo() {
     [ "$(kept recorded)" = yes ] || { outcome refused 12 ''; return; }
     set_limit 3 || :
     if [ "$how" = stage ]; then
-        restore_links || { outcome failed 40 ''; return; }
+        restore_links || again restore_links || { outcome failed 40 ''; return; }
         repoint_profile
         drop_new_number
         outcome failed 30 ''
@@ -74,7 +95,7 @@ undo() {
     fi
     if [ -z "$(kept current)" ] && [ -z "$(kept booted)" ]; then undo_installation; return; fi
     BACK=$(runner_to_restore)
-    if ! point "$BACK"; then outcome failed 40 ''; return; fi
+    point "$BACK" || again point "$BACK" || { outcome failed 40 ''; return; }
     case $(kept was_up) in
     yes)
         undone=
@@ -83,7 +104,12 @@ undo() {
             if shutting_down; then links_for_shutdown; exit 0; fi
             step undoing "again-$undo_round"
         done
-        [ -n "$undone" ] || { outcome failed 40 ''; return; }
+        if [ -z "$undone" ]; then
+            # Without room for its links and sockets no VM can be started.
+            if no_room "$vmdir"; then exit 75; fi
+            outcome failed 40 ''
+            return
+        fi
         ;;
     *)
         stop_vm "$(polite)" || { outcome failed 40 ''; return; }
@@ -94,7 +120,7 @@ undo() {
     esac
     # What was staged but not booted is staged again.
     if [ "$(kept current)" != "$BACK" ] && [ -n "$(kept current)" ]; then
-        point "$(kept current)" || { outcome failed 40 ''; return; }
+        point "$(kept current)" || again point "$(kept current)" || { outcome failed 40 ''; return; }
     fi
     repoint_profile
     drop_new_number

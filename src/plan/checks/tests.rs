@@ -48,7 +48,7 @@ fn what_is_declared() {
         "app": { "exec": ["systemctl", "is-active", "app"], "from": ["vm"], "within": 60 },
         "dns": { "dns": "example.org" },
         "out": { "ping": "1.1.1.1", "from": ["vm", "laptop", "vm"] },
-        "web": { "http": "https://u:p@[::1]:8443/x?y#z", "status": 204, "body": "^(a|b[*?])+\\(?$" },
+        "web": { "http": "https://[::1]:8443/x?y#z", "status": 204, "body": "^(a|b[*?])+\\(?$" },
     } });
     insta::assert_snapshot!(planned(&Wanted { sshd: false, ..guest() }, checks), @r#"
     ping hypervisor {"ping":{"host":"10.0.0.2"}} Ok 9s strict=false derived=true
@@ -56,7 +56,7 @@ fn what_is_declared() {
     dns hypervisor {"dns":{"name":"example.org"}} Ok 9s strict=false derived=false
     out laptop {"ping":{"host":"1.1.1.1"}} Ok 9s strict=false derived=false
     out vm {"ping":{"host":"1.1.1.1"}} Ok 9s strict=false derived=false
-    web hypervisor {"http":{"url":"https://u:p@[::1]:8443/x?y#z","status":204,"body":"^(a|b[*?])+\\(?$"}} Ok 9s strict=false derived=false
+    web hypervisor {"http":{"url":"https://[::1]:8443/x?y#z","status":204,"body":"^(a|b[*?])+\\(?$"}} Ok 9s strict=false derived=false
     a-jail vm {"tcp":{"host":"2001:db8::1","port":22}} Refused 9s strict=true derived=false
     "#);
 }
@@ -72,6 +72,8 @@ fn what_is_refused() {
         serde_json::json!({ "ping": "a", "body": "x" }),
         serde_json::json!({ "http": "ftp://a" }),
         serde_json::json!({ "http": "http:///x" }),
+        serde_json::json!({ "http": "http://u:p@a/" }),
+        serde_json::json!({ "http": "http://token@a" }),
         serde_json::json!({ "http": "http://a:x/" }),
         serde_json::json!({ "http": "http://a b/" }),
         serde_json::json!({ "http": "http://a/", "status": 99 }),
@@ -111,6 +113,8 @@ fn what_is_refused() {
     check "web" of vm1: body is only for http | leave out body
     check "web" of vm1: http = "ftp://a" starts with neither http:// nor https:// | write it as http://10.0.0.2/ or https://name/path
     check "web" of vm1: http = "http:///x" has no valid host and port | write it as http://10.0.0.2/ or https://name/path
+    check "web" of vm1: http = "…" has a user or a password in its URL, where others can read it | ask for a page that needs none, or use exec with a program that has its own password
+    check "web" of vm1: http = "…" has a user or a password in its URL, where others can read it | ask for a page that needs none, or use exec with a program that has its own password
     check "web" of vm1: http = "http://a:x/" has no valid host and port | write it as http://10.0.0.2/ or https://name/path
     check "web" of vm1: http = "http://a b/" has spaces, control or non-ASCII characters | write it as http://10.0.0.2/ or https://name/path
     check "web" of vm1: status is 99 | it must be from 100 to 599

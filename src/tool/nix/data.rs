@@ -55,7 +55,28 @@ fn sentence(key: &str, why: &str) -> String {
     }
     // serde_json adds a position in a text that the user never saw.
     let why = why.split(" at line ").next().unwrap_or(why);
-    format!("`{key}` is wrong: {why}")
+    let typed = ["invalid type: ", "invalid value: ", "unknown variant "];
+    let typed = typed.iter().find_map(|begin| why.strip_prefix(begin));
+    // What is there may itself have such words.
+    match typed.and_then(|rest| rest.rsplit_once(", expected ")) {
+        Some((found, wanted)) => format!("`{key}` is wrong: {found} is there, and must be {}", kind(wanted)),
+        None => format!("`{key}` is wrong: {why}"),
+    }
+}
+
+/// What Nix calls a type of Rust.
+fn kind(wanted: &str) -> &str {
+    match wanted {
+        "a sequence" => "a list",
+        "a map" => "an attribute set",
+        "a boolean" => "true or false",
+        "u16" => "a whole number from 0 to 65535",
+        "nonzero u16" => "a whole number from 1 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" => "a whole number that is not negative",
+        other if other.starts_with("struct ") => "an attribute set",
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -72,15 +93,27 @@ mod tests {
     fn names_the_key_at_fault() {
         assert_eq!(
             complaint(json!({"vms": {"vm1": {}, "vm2": {"tags": "web"}}})),
-            "`deployvm.vms.vm2.tags` is wrong: invalid type: string \"web\", expected a sequence"
+            "`deployvm.vms.vm2.tags` is wrong: string \"web\" is there, and must be a list"
         );
         assert_eq!(
             complaint(json!(5)),
-            "`deployvm` is wrong: invalid type: integer `5`, expected struct DeployvmOutput"
+            "`deployvm` is wrong: integer `5` is there, and must be an attribute set"
         );
         assert_eq!(
             complaint(json!({"vms": {"vm1": {"checks": {"web": {"http": 1}}}}})),
-            "`deployvm.vms.vm1.checks.web.http` is wrong: invalid type: integer `1`, expected a string"
+            "`deployvm.vms.vm1.checks.web.http` is wrong: integer `1` is there, and must be a string"
+        );
+        assert_eq!(
+            complaint(json!({"vms": {"vm1": {"boot": -1}}})),
+            "`deployvm.vms.vm1.boot` is wrong: integer `-1` is there, and must be a whole number from 0 to 4294967295"
+        );
+        assert_eq!(
+            complaint(json!({"vms": {"vm1": {"guest": {"via": "pigeon"}}}})),
+            "`deployvm.vms.vm1.guest.via` is wrong: `pigeon` is there, and must be one of `hypervisor`, `laptop`, `vsock`"
+        );
+        assert_eq!(
+            complaint(json!({"vms": {"vm1": {"checks": {"a": {"strict": "no, expected u16"}}}}})),
+            "`deployvm.vms.vm1.checks.a.strict` is wrong: string \"no, expected u16\" is there, and must be true or false"
         );
         let name = complaint(json!({"vms": {"a b": {}}}));
         assert!(name.starts_with("`deployvm.vms.a b` is wrong: \"a b\" is not a valid VM name"), "{name}");

@@ -100,7 +100,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(text in "(@nix )?(\\{|\\}|\"|action|start|result|id|type|[0-9]|:|,|\\PC){0,60}") {
+        fn never_panics(text in "(@nix )?(\\{|\\}|\"|action|start|result|id|type|[0-9]|:|,|(?s:.)){0,60}") {
             let _ = parse(&text);
         }
     }

@@ -105,7 +105,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(text in "\\PC{0,200}") {
+        fn never_panics(text in "(?s:.){0,200}") {
             let _ = unsigned(&text, &["a:b".to_owned()]);
             let _ = SigningKey::read("/k".into(), &text);
         }

@@ -131,6 +131,8 @@ impl Bench {
         for (end, wanted) in ends.iter().zip([first, second]) {
             assert!(end.is_one_of(wanted), "{ends:?}, not {first}, {second}\n{exit}");
         }
+        let codes = cell.exits(ends.map(End::word));
+        assert!(codes.contains(&exit.code), "not one of {codes:?}: {exit}");
         self.next_push(cell);
         self.told += before.done(&self.lab);
         Report { ends, exit: exit.code, said }

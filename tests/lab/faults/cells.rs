@@ -90,7 +90,7 @@ use Fate::{Ends, Not};
 
 /// The order of the steps, in the stretches that the rules speak of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stretch {
+pub enum Stretch {
     /// Nothing is changed anywhere.
     Looking,
     /// Only the hypervisor's store is.
@@ -126,6 +126,11 @@ impl Cell {
             }
         }
         all
+    }
+
+    /// In which stretch its step is.
+    pub fn stretch(&self) -> Stretch {
+        stretch(self.step)
     }
 
     /// As in the results: the first three words of a line.

@@ -4,6 +4,7 @@
 
 mod cell;
 mod cells;
+mod codes;
 mod ends;
 pub mod gate;
 mod inject;

@@ -151,10 +151,14 @@ fn the_document_has_the_results() {
     for cell in Cell::all() {
         let Some(line) = results.good(&cell) else { continue };
         let Fate::Ends(first, second) = cell.fate() else { panic!("{} is not to be run", cell.name()) };
-        let ends = line.split(" | ").next().unwrap().split(' ');
-        for (end, wanted) in ends.zip([first, second]) {
-            assert!(wanted.split('|').any(|word| word == end), "{}: {line}", cell.name());
+        let words: Vec<&str> = line.split([' ', '|']).filter(|word| !word.is_empty()).collect();
+        let (ends, code) = ([words[0], words[1]], words[2].parse().unwrap());
+        for (end, wanted) in ends.iter().zip([first, second]) {
+            assert!(wanted.split('|').any(|word| word == *end), "{}: {line}", cell.name());
         }
+        assert!(cell.exits(ends).contains(&code), "{}: {line}", cell.name());
+        // And it says why.
+        assert!(words.len() >= 4 && !line.ends_with(' '), "{}: {line}", cell.name());
     }
 }
 

@@ -106,6 +106,15 @@ impl Lab {
         pids.split_whitespace().filter(is).map(str::to_owned).collect()
     }
 
+    /// Ends every process of that name on the laptop. How many there were that had not just ended by themselves.
+    pub fn kill_on_laptop(&self, name: &str) -> usize {
+        const ALL: &str = "n=0; for pid; do ! kill -s KILL $pid 2>&- || n=$((n + 1)); done; echo $n";
+        let all = self.on_laptop(name);
+        let pids: Vec<&str> = all.iter().map(String::as_str).collect();
+        let killed = self.laptop(&[&["sh", "-c", ALL, "sh"], &pids[..]].concat()).expect(0).stdout;
+        killed.trim().parse().expect("how many")
+    }
+
     /// The flake's directory.
     pub fn flake(&self) -> PathBuf {
         self.dir.join("home/infra")

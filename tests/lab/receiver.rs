@@ -147,9 +147,7 @@ fn the_next_one_is_told(lab: &Lab, hypervisor: &str) {
     lab.laptop(&["ip", "rule", "add", "ipproto", "tcp", "sport", &receiver.port, "blackhole"]).expect(0);
     first.signal("KILL");
     for name in ["nix", "ssh"] {
-        let pids = lab.on_laptop(name);
-        let pids: Vec<&str> = pids.iter().map(String::as_str).collect();
-        lab.laptop(&[&["kill", "-s", "KILL"], &pids[..]].concat());
+        lab.kill_on_laptop(name);
     }
     first.wait(10);
     lab.limited(false);

@@ -44,8 +44,7 @@ impl Lab {
 
     /// Without any way for it to say something.
     fn kill_deployvm(&self) {
-        let pids = self.on_laptop("deployvm").join(" ");
-        self.laptop(&["sh", "-c", &format!("kill -s KILL {pids}")]).expect(0);
+        assert!(self.kill_on_laptop("deployvm") > 0);
     }
 
     fn power_button(&self) {

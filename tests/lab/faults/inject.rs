@@ -54,12 +54,10 @@ impl Fault {
             KillDeployvm => scene.running.signal("KILL"),
             KillSsh => {
                 // The connection may be just in the making.
-                let all = until("an ssh", 30, || {
-                    let all = lab.on_laptop("ssh");
-                    if all.is_empty() { Err("none".to_owned()) } else { Ok(all) }
+                until("an ssh", 30, || match lab.kill_on_laptop("ssh") {
+                    0 => Err("none".to_owned()),
+                    _ => Ok(()),
                 });
-                let pids: Vec<&str> = all.iter().map(String::as_str).collect();
-                lab.laptop(&[&["kill", "-s", "KILL"], &pids[..]].concat());
             }
             LinkDown | LinkBlip => {
                 lab.script("link", &["down"]).expect(0);

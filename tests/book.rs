@@ -240,7 +240,8 @@ fn rows(page: &str, heading: &str) -> BTreeSet<String> {
 #[test]
 fn the_words_for_what_went_wrong_are_those_of_the_scripts() {
     let mut said = BTreeSet::new();
-    for part in ["begin", "library", "machine", "record", "switch", "trial", "transaction", "undo"] {
+    for part in ["begin", "checks", "library", "machine", "record", "switch", "trial", "transaction", "undo"]
+    {
         let script = read(&format!("src/host/scripts/{part}.sh"));
         for mark in ["WHY=", "undo.", " refuse ", " fail "] {
             said.extend(said_after(&script, mark).map(str::to_owned));
@@ -257,7 +258,7 @@ fn the_words_for_what_a_check_met_are_those_that_are_said() {
     let mut said = BTreeSet::new();
     for (file, marks) in [
         ("src/host/scripts/probe.sh", &["say ", "say \""][..]),
-        ("src/host/scripts/record.sh", &["FOUND="]),
+        ("src/host/scripts/checks.sh", &["FOUND="]),
         ("src/host/guest.rs", &["\", \"", "map_or(\"", "ok_or(\""]),
         ("src/stage/judge.rs", &["note = Some(\"", "== \"ok\" { \""]),
         ("src/plan/standing.rs", &[" Some(\"", "{tap}"]),

@@ -132,6 +132,8 @@ pub const SHARED_PARTS: Parts = &[
     ("library.sh", include_str!("scripts/library.sh")),
     ("trial.sh", include_str!("scripts/trial.sh")),
     ("machine.sh", include_str!("scripts/machine.sh")),
+    ("generations.sh", include_str!("scripts/generations.sh")),
+    ("checks.sh", include_str!("scripts/checks.sh")),
     ("record.sh", include_str!("scripts/record.sh")),
     ("probe.sh", include_str!("scripts/probe.sh")),
 ];

@@ -25,6 +25,10 @@ dir=$(CDPATH='' cd -- "${0%/*}" && pwd) || exit 70
 . "$dir/guests.sh"
 # shellcheck source=src/host/scripts/activate.sh
 . "$dir/activate.sh"
+# shellcheck source=src/host/scripts/generations.sh
+. "$dir/generations.sh"
+# shellcheck source=src/host/scripts/checks.sh
+. "$dir/checks.sh"
 # shellcheck source=src/host/scripts/record.sh
 . "$dir/record.sh"
 

@@ -19,6 +19,10 @@ dir=$(CDPATH='' cd -- "${0%/*}" && pwd) || exit 70
 . "$dir/machine.sh"
 # shellcheck source=src/host/scripts/switch.sh
 . "$dir/switch.sh"
+# shellcheck source=src/host/scripts/generations.sh
+. "$dir/generations.sh"
+# shellcheck source=src/host/scripts/checks.sh
+. "$dir/checks.sh"
 # shellcheck source=src/host/scripts/record.sh
 . "$dir/record.sh"
 

@@ -164,13 +164,15 @@ fn a_plan_that_does_nothing_and_one_that_cannot_be_built() {
     does not restart: vm1
     nothing to do
     ");
-    let error = "error: attribute 'foo' missing\n\u{1b}[34mat\u{1b}[0m flake.nix:12:3".to_owned();
+    let error = "error: attribute 'foo' missing\n\u{1b}[34mat\u{1b}[0m flake.nix:12:3\n\
+                 to see all that Nix says: nix eval --show-trace '.#nixosConfigurations.\"vm2\".config'"
+        .to_owned();
     let why = How::Refuse("locked by alice@laptop".to_owned());
     let refused = Plan { moves: vec![a_move("vm1", How::Keep), a_move("vm2", why)], ..nothing.clone() };
     let text = report::plan::text(&refused, NARROW);
     assert!(text.ends_with("\nnothing is done: vm2 refused, as said above"), "{text}");
     let broken = Plan { broken: vec![(vm("vm2"), error)], ..nothing };
-    insta::assert_snapshot!(report::plan::text(&broken, NARROW), @"
+    insta::assert_snapshot!(report::plan::text(&broken, NARROW), @r#"
     plan for root@hv.example: 1 unchanged, 1 broken
 
     vm1  unchanged  4567wxyz-microvm-qemu-vm1
@@ -178,10 +180,12 @@ fn a_plan_that_does_nothing_and_one_that_cannot_be_built() {
     vm2  cannot be built
         error: attribute 'foo' missing
         at flake.nix:12:3
+        to see all that Nix says:
+        nix eval --show-trace '.#nixosConfigurations."vm2".config'
 
     does not restart: vm1
     nothing is touched while a VM cannot be built
-    ");
+    "#);
 }
 
 #[test]

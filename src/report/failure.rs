@@ -6,7 +6,7 @@ use std::fmt;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
 
-use super::page::{NO_BREAK, Page, harmless};
+use super::page::{Page, harmless};
 use crate::error::{Failure, clean_line};
 
 /// Columns where the page has none of its own, and the fewest that are used.
@@ -47,30 +47,9 @@ fn labelled(label: &str, text: &str, inner: Page, page: Page) -> String {
 fn paragraphs(text: &str, page: Page) -> String {
     let lines = text.lines().map(|line| match line.starts_with("    ") {
         true => harmless(line),
-        false => page.wrap("", &commands_held(&harmless(line)), 0),
+        false => page.wrap("", &harmless(line), 0),
     });
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// What a command begins with.
-const PROGRAMS: [&str; 9] =
-    ["deployvm", "getent", "git", "nix", "nix-env", "ssh", "ssh-keygen", "ssh-keyscan", "systemctl"];
-
-/// The line with every command in one piece: what follows a colon and begins with a
-/// program, up to a semicolon. Where it has no room behind its text, it gets a line of its
-/// own.
-fn commands_held(line: &str) -> String {
-    let held = line.split("; ").map(|part| {
-        let command = part.match_indices(": ").map(|(at, _)| at + 2).find(|at| {
-            let program = part[*at..].split(' ').next().unwrap_or_default();
-            PROGRAMS.contains(&program)
-        });
-        match command.map(|at| part.split_at(at)) {
-            Some((before, command)) => format!("{before}{}", command.replace(' ', &NO_BREAK.to_string())),
-            None => part.to_owned(),
-        }
-    });
-    held.collect::<Vec<_>>().join("; ")
 }
 
 fn clean(lines: &[String]) -> String {

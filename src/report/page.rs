@@ -96,15 +96,15 @@ impl Page {
     }
 
     /// Words in lines that fit; every line but the first begins with `indent`
-    /// spaces. Words are never broken, and no line is begun within backticks, so
-    /// that a command can be copied. A no-break space ([`NO_BREAK`]) holds two words
+    /// spaces. Words are never broken, and no line is begun within backticks or a command,
+    /// so that it can be copied. A no-break space ([`NO_BREAK`]) holds two words
     /// together and becomes a plain one.
     pub fn wrap(self, first: &str, text: &str, indent: usize) -> String {
         let Some(width) = self.width else { return format!("{first}{text}").replace(NO_BREAK, " ") };
         let mut lines = vec![first.to_owned()];
         let mut used = measure_text_width(first);
         let mut fresh = true;
-        for word in words(text) {
+        for word in words(&commands_held(text)) {
             let wide = measure_text_width(&word);
             if !fresh && used + 1 + wide > width {
                 lines.push(" ".repeat(indent));
@@ -140,6 +140,27 @@ pub fn harmless(text: &str) -> String {
     let text = console::strip_ansi_codes(text);
     let blank = |c: char| if matches!(c, '\t' | '\n') { ' ' } else { c };
     text.chars().map(blank).filter(|c| !drives(*c)).collect()
+}
+
+/// What a command begins with.
+const PROGRAMS: [&str; 9] =
+    ["deployvm", "getent", "git", "nix", "nix-env", "ssh", "ssh-keygen", "ssh-keyscan", "systemctl"];
+
+/// The line with every command in one piece: what follows a colon and begins with a
+/// program, up to a semicolon. Where it has no room behind its text, it gets a line of its
+/// own.
+fn commands_held(line: &str) -> String {
+    let held = line.split("; ").map(|part| {
+        let command = part.match_indices(": ").map(|(at, _)| at + 2).find(|at| {
+            let program = part[*at..].split(' ').next().unwrap_or_default();
+            PROGRAMS.contains(&program)
+        });
+        match command.map(|at| part.split_at(at)) {
+            Some((before, command)) => format!("{before}{}", command.replace(' ', &NO_BREAK.to_string())),
+            None => part.to_owned(),
+        }
+    });
+    held.collect::<Vec<_>>().join("; ")
 }
 
 /// Words, where a text within backticks is one word.

@@ -17,6 +17,36 @@ fn vm(name: &str) -> VmName {
     name.parse().unwrap()
 }
 
+/// What the command says that somebody is told to type, to see more.
+fn typed(help: &str) -> String {
+    let (_, command) = help.split_once("to see all that Nix says: ").unwrap();
+    let ran = std::process::Command::new("sh")
+        .args(["-c", command])
+        .env("NIX_CONFIG", "experimental-features = nix-command flakes")
+        .output()
+        .unwrap();
+    assert!(!ran.status.success());
+    String::from_utf8_lossy(&ran.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn what_throws_can_be_looked_at() {
+    let place = Place::new();
+    place.write("flake.nix", flakes::FOUR);
+    place.commit();
+    for (throws, what) in [
+        ("{ outputs = _: throw \"it's all\"; }", "it's all"),
+        ("{ outputs = _: { nixosConfigurations = throw \"no, not this\"; }; }", "no, not this"),
+        ("{ outputs = _: { nixosConfigurations = { }; deployvm = throw \"nor this\"; }; }", "nor this"),
+    ] {
+        place.write("flake.nix", throws);
+        let failure = place.failure(&place.request()).await;
+        assert_eq!(failure.aftermath.code(), 10, "{failure:?}");
+        assert!(failure.message.ends_with(what), "{failure:?}");
+        assert!(typed(failure.help.as_deref().unwrap()).contains(what), "{failure:?}");
+    }
+}
+
 #[tokio::test]
 async fn one_broken_vm_leaves_the_others_whole() {
     let place = Place::new();
@@ -28,6 +58,7 @@ async fn one_broken_vm_leaves_the_others_whole() {
     assert_eq!(inventory.vms.keys().cloned().collect::<Vec<_>>(), [vm("vm1"), vm("vm2"), vm("vm4")]);
     let broken = &inventory.broken[&vm("vm3")];
     assert!(broken.starts_with("vm3 is not finished"), "{broken}");
+    assert!(typed(broken).contains("vm3 is not finished"), "{broken}");
     let vm1 = &inventory.vms[&vm("vm1")];
     assert_eq!(vm1.runner.name(), "microvm-qemu-vm1");
     assert!(vm1.drv.is_derivation() && vm1.toplevel.is_some() && vm1.sshd);

@@ -66,6 +66,23 @@ impl Argv {
     }
 }
 
+impl std::fmt::Display for Argv {
+    /// As one types it in a POSIX shell: program and arguments, nothing else of it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&word(&self.program))?;
+        self.args.iter().try_for_each(|arg| write!(f, " {}", word(arg)))
+    }
+}
+
+/// One word of a POSIX shell's command line, whatever is in it.
+pub fn word(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// What a program left behind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
@@ -91,5 +108,16 @@ impl Output {
     /// Standard error, lossily decoded.
     pub fn errors(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typed_it_means_the_same() {
+        let argv = Argv::new("nix").args(["eval", ".#a.\"b\"", "it's", "", "/x/y-z"]).env("A", "b");
+        assert_eq!(argv.to_string(), r#"nix eval '.#a."b"' 'it'\''s' '' /x/y-z"#);
     }
 }

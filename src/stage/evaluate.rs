@@ -180,7 +180,8 @@ struct Flake<'a> {
 impl Flake<'_> {
     async fn metadata(&self) -> Result<Metadata> {
         let doing = format!("cannot read the flake {}", self.reference);
-        let output = self.ask(&metadata::metadata(self.reference, self.pass), &doing).await?;
+        let trace = metadata::traced(self.reference, self.pass);
+        let output = self.ask(&metadata::metadata(self.reference, self.pass), &doing, &trace).await?;
         serde_json::from_slice(&output.stdout)
             .map_err(|e| Failure::bug(format!("{doing}: nix flake metadata printed something else: {e}")))
     }
@@ -193,13 +194,14 @@ impl Flake<'_> {
 
     async fn names(&self) -> Result<Vec<String>> {
         let doing = "cannot list the flake's nixosConfigurations";
-        let output = self.ask(&eval::names(self.reference, self.pass), doing).await?;
+        let output = self.ask(&eval::names(self.reference, self.pass), doing, &self.traced_names()).await?;
         eval::parse_names(&output.stdout).map_err(Failure::bug)
     }
 
     async fn misnamed(&self) -> Result<Vec<String>> {
         let doing = "cannot tell which nixosConfigurations with unusual names are microVMs";
-        let output = self.ask(&eval::misnamed(self.reference, self.pass), doing).await?;
+        let output =
+            self.ask(&eval::misnamed(self.reference, self.pass), doing, &self.traced_names()).await?;
         eval::parse_names(&output.stdout).map_err(Failure::bug)
     }
 
@@ -210,8 +212,9 @@ impl Flake<'_> {
             if message.known == Some(errors::Known::NoAttribute) {
                 return Ok(None);
             }
-            let failure =
-                remedy::failure(&message, "cannot evaluate the flake's output `deployvm`", self.reference);
+            let doing = "cannot evaluate the flake's output `deployvm`";
+            let trace = eval::traced(self.reference, self.pass, "deployvm", false);
+            let failure = remedy::failure(&message, doing, self.reference, &trace);
             if message.headline.contains("cannot convert a function") {
                 return Err(failure
                     .after(Aftermath::Usage)
@@ -230,12 +233,16 @@ impl Flake<'_> {
         })
     }
 
-    async fn ask(&self, argv: &Argv, doing: &str) -> Result<Output> {
+    fn traced_names(&self) -> Argv {
+        eval::traced(self.reference, self.pass, "nixosConfigurations", true)
+    }
+
+    async fn ask(&self, argv: &Argv, doing: &str, trace: &Argv) -> Result<Output> {
         let output = start(argv).await?;
         if output.ok() {
             return Ok(output);
         }
-        Err(remedy::failure(&errors::explain(&output), doing, self.reference))
+        Err(remedy::failure(&errors::explain(&output), doing, self.reference, trace))
     }
 }
 

@@ -177,7 +177,7 @@ fn persistence(there: &Hypervisor<'_>, list: &mut Findings<'_>) {
             Place::Hypervisor,
             format!("{place} cannot be written"),
             "it is on a file system that is mounted read-only",
-            list.typed.once(format!("mount -o remount,rw {}", super::typed::word(place))),
+            list.typed.once(format!("mount -o remount,rw {}", crate::model::argv::word(place))),
         );
     }
 }
@@ -188,7 +188,7 @@ fn units(there: &Hypervisor<'_>, list: &mut Findings<'_>) {
         if mine || !OF_INTEREST.iter().any(|word| unit.contains(word)) {
             continue;
         }
-        let unit = super::typed::word(unit);
+        let unit = crate::model::argv::word(unit);
         list.warning(
             Trap::HostUnit,
             Place::Hypervisor,

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::typed::word;
 use super::{Findings, Hypervisor};
+use crate::model::argv::word;
 use crate::model::check::{Expect, From, Probe};
 use crate::model::exam::{Device, DeviceKind, LaptopExam, Route};
 use crate::model::finding::{Mend, Place, Trap};

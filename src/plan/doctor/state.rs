@@ -1,7 +1,7 @@
 //! What deployvm itself keeps on the hypervisor: transactions, guards, roots, the ledger.
 
-use super::typed::word;
 use super::{Findings, Hypervisor};
+use crate::model::argv::word;
 use crate::model::exam::LedgerExam;
 use crate::model::finding::{Place, Trap};
 use crate::model::name::VmName;

@@ -1,6 +1,7 @@
 //! How the commands that mend things are typed: on the laptop, whatever they are about.
 
 use crate::model::address::Address;
+use crate::model::argv::word;
 use crate::model::finding::Mend;
 use crate::model::login::Elevate;
 
@@ -89,15 +90,6 @@ impl Typed {
     }
 }
 
-/// One word of a POSIX shell's command line, whatever is in it.
-pub fn word(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(&b);
-    if !text.is_empty() && text.bytes().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +111,5 @@ mod tests {
         assert_eq!(setting(None), "[hypervisors.main]\naddress = \"root@hv:2222\"\nflake = \"REF\"");
         assert_eq!(setting(Some("hv")), "[hypervisors.hv]\nflake = \"REF\"");
         assert_eq!(Typed::default().deployvm("push vm1").to_string(), "deployvm push vm1");
-        assert_eq!((word("a b"), word(""), word("/x/y-z")), ("'a b'".into(), "''".into(), "/x/y-z".into()));
     }
 }

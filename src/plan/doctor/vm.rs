@@ -1,7 +1,7 @@
 //! One VM: its directory, its units, and who installs and starts it.
 
-use super::typed::word;
 use super::{Findings, Hypervisor, One};
+use crate::model::argv::word;
 use crate::model::finding::{Mend, Place, Severity, Trap};
 use crate::model::observed::Mode;
 

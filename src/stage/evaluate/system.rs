@@ -31,7 +31,7 @@ pub async fn only_hypervisor(request: &EvalRequest) -> Result<Word> {
     let pass = pass(request);
     let flake = Flake { reference: &request.flake, pass: &pass };
     let doing = "cannot tell which nixosConfigurations are hypervisors";
-    let output = flake.ask(&host::hypervisors(&request.flake, &pass), doing).await?;
+    let output = flake.ask(&host::hypervisors(&request.flake, &pass), doing, &flake.traced_names()).await?;
     let names = eval::parse_names(&output.stdout).map_err(Failure::bug)?;
     let how =
         "say which, in deployvm.toml: hypervisors.NAME.configuration = \"CONFIGURATION\", beside its address";
@@ -78,11 +78,13 @@ pub async fn evaluate_system(
 }
 
 async fn wanted(request: &EvalRequest, configuration: &Word) -> Result<WantedSystem> {
-    let output = start(&host::system(&request.flake, &pass(request), configuration)).await?;
+    let pass = pass(request);
+    let output = start(&host::system(&request.flake, &pass, configuration)).await?;
     let doing = format!("cannot evaluate the hypervisor's configuration {configuration}");
     if !output.ok() {
         let message = errors::explain(&output);
-        return Err(remedy::failure(&message, &doing, &request.flake));
+        let trace = eval::traced(&request.flake, &pass, &host::toplevel(configuration), false);
+        return Err(remedy::failure(&message, &doing, &request.flake, &trace));
     }
     host::parse_system(&output.stdout).map_err(|misread| match misread {
         eval::Misread::Settings(why) => Failure::usage(why),

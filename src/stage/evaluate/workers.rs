@@ -46,7 +46,7 @@ pub async fn evaluate_each(
         }
         let Some(joined) = running.join_next().await else { break };
         let (vm, output) = joined.map_err(|e| Failure::bug(format!("an evaluation ended early: {e}")))?;
-        let answer = read(&vm, &output?, flake.reference)?;
+        let answer = read(&vm, &output?, flake)?;
         events.send(Event::Evaluated { vm: vm.clone(), ok: answer.is_ok(), cached: false });
         match answer {
             Ok(wanted) => drop(news.answers.insert(vm, wanted)),
@@ -63,11 +63,16 @@ fn sensible() -> usize {
 }
 
 /// The inner error is Nix's about this microVM; the outer one ends the command.
-fn read(vm: &VmName, output: &Output, flake: &str) -> Result<std::result::Result<Option<Wanted>, String>> {
+fn read(
+    vm: &VmName,
+    output: &Output,
+    flake: &Flake<'_>,
+) -> Result<std::result::Result<Option<Wanted>, String>> {
     if !output.ok() {
         let message = errors::explain(output);
-        let help = remedy::remedy(&message, flake).map(|h| format!("\n{h}")).unwrap_or_default();
-        return Ok(Err(message.text() + &help));
+        let trace = eval::traced(flake.reference, flake.pass, &eval::runner(vm), false);
+        let help = remedy::remedy(&message, flake.reference, &trace);
+        return Ok(Err(format!("{}\n{help}", message.text())));
     }
     match eval::parse_configuration(vm, &output.stdout) {
         Ok(wanted) => Ok(Ok(wanted)),

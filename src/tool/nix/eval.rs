@@ -48,8 +48,28 @@ pub fn output(flake: &str, pass: &PassThrough) -> Argv {
 
 /// Asks for one configuration.
 pub fn configuration(flake: &str, pass: &PassThrough, vm: &VmName) -> Argv {
-    // Without quotes `my.vm` would be two attributes. A VmName has no quote.
-    evaluate(format!("{flake}#nixosConfigurations.\"{vm}\""), pass, &["--apply", INVENTORY])
+    evaluate(format!("{flake}#{}", attribute(vm.as_str())), pass, &["--apply", INVENTORY])
+}
+
+/// What a user types to see where in the flake it comes from that Nix complains about this
+/// attribute; with `shallow`, of the names in it alone.
+pub fn traced(flake: &str, pass: &PassThrough, attribute: &str, shallow: bool) -> Argv {
+    let mut argv = super::typed(["eval", "--show-trace"], pass);
+    if shallow {
+        argv = argv.args(["--apply", "builtins.attrNames"]);
+    }
+    argv.arg(format!("{flake}#{attribute}"))
+}
+
+/// The attribute of a microVM's runner.
+pub fn runner(vm: &VmName) -> String {
+    format!("{}.config.microvm.declaredRunner", attribute(vm.as_str()))
+}
+
+/// The attribute of a configuration. Neither a [`VmName`] nor a [`Word`](crate::model::name::Word) has a quote;
+/// without any, `my.vm` would be two attributes.
+pub(super) fn attribute(name: &str) -> String {
+    format!("nixosConfigurations.\"{name}\"")
 }
 
 pub(super) fn evaluate(installable: String, pass: &PassThrough, rest: &[&str]) -> Argv {

@@ -37,8 +37,12 @@ pub fn hypervisors(flake: &str, pass: &PassThrough) -> Argv {
 
 /// Asks for one of them.
 pub fn system(flake: &str, pass: &PassThrough, configuration: &Word) -> Argv {
-    // Without quotes `my.host` would be two attributes. A Word has no quote.
-    eval::evaluate(format!("{flake}#nixosConfigurations.\"{configuration}\""), pass, &["--apply", HOST])
+    eval::evaluate(format!("{flake}#{}", eval::attribute(configuration.as_str())), pass, &["--apply", HOST])
+}
+
+/// The attribute of its system.
+pub fn toplevel(configuration: &Word) -> String {
+    format!("{}.config.system.build.toplevel", eval::attribute(configuration.as_str()))
 }
 
 /// Keys of `nix/host.nix`.

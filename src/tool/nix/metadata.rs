@@ -13,6 +13,11 @@ pub fn metadata(flake: &str, pass: &PassThrough) -> Argv {
     super::on_flake(["flake", "metadata"], flake.to_owned(), pass, &["--json"])
 }
 
+/// The same as a user types it, to see all that Nix has to say.
+pub fn traced(flake: &str, pass: &PassThrough) -> Argv {
+    super::typed(["flake", "metadata", "--show-trace"], pass).arg(flake)
+}
+
 /// What a flake is locked to.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -48,18 +48,25 @@ fn on_flake<'a>(
     pass: &PassThrough,
     rest: &[&str],
 ) -> Argv {
-    let mut argv = nix(subcommand)
+    let argv = nix(subcommand)
         // Looking must not change the user's tree; Nix would write missing entries
         // and even `git add` the file.
         .arg("--no-write-lock-file")
         // Said once by the plan rather than once by every process.
         .arg("--no-warn-dirty");
-    for (input, reference) in &pass.overrides {
-        argv = argv.args(["--override-input", input, reference]);
-    }
-    argv = options(argv, pass);
-    // After the user's options, so that ours hold.
-    argv.args(rest.iter().copied()).arg(flake)
+    // Ours after the user's options, so that they hold.
+    options(overrides(argv, pass), pass).args(rest.iter().copied()).arg(flake)
+}
+
+/// A command about a flake for a user, who has flakes enabled, to type. What others may
+/// not read is not in it.
+fn typed<'a>(subcommand: impl IntoIterator<Item = &'a str>, pass: &PassThrough) -> Argv {
+    options(overrides(Argv::new("nix").args(subcommand), pass), pass)
+}
+
+fn overrides(argv: Argv, pass: &PassThrough) -> Argv {
+    let words = pass.overrides.iter();
+    argv.args(words.flat_map(|(input, reference)| ["--override-input", input, reference]))
 }
 
 /// Adds the user's `--option NAME VALUE`. One that holds a secret goes by the environment,

@@ -111,10 +111,7 @@ fn explain(movement: &mut Move, aim: &Aim, recalled: &Recalled, observed: &Obser
     });
     movement.notes.insert(0, which(aim.number, made, observed.vms.get(&aim.vm)));
     if !recalled.valid && !matches!(movement.how, How::Refuse(_)) {
-        movement.how = How::Refuse(format!(
-            "generation {} was collected: {} is not in the hypervisor's store any more",
-            aim.number, aim.path
-        ));
+        movement.how = How::Refuse(collected(aim));
     }
     if recalled.terms.is_none() {
         // A guess is not written down as if it were known.
@@ -125,6 +122,13 @@ fn explain(movement: &mut Move, aim: &Aim, recalled: &Recalled, observed: &Obser
             movement.notes.push(format!("nothing was kept about how it was deployed, so {known} checked"));
         }
     }
+}
+
+fn collected(Aim { vm, number, path }: &Aim) -> String {
+    format!(
+        "generation {number} was collected: {path} is not in the hypervisor's store any more; \
+         to see the others: deployvm generations {vm}"
+    )
 }
 
 /// Which generation it is, of what commit, and when it was made.
@@ -140,6 +144,14 @@ fn which(number: u64, made: Option<&Entry>, found: Option<&Found>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn says_what_is_left_when_it_was_collected() {
+        let path = "/nix/store/0123abcd0123abcd0123abcd0123abcd-microvm-qemu-vm1".parse().unwrap();
+        let text = collected(&Aim { vm: "vm1".parse().unwrap(), number: 3, path });
+        assert!(text.starts_with("generation 3 was collected: /nix/store/0123"), "{text}");
+        assert!(text.ends_with("; to see the others: deployvm generations vm1"), "{text}");
+    }
 
     #[test]
     fn says_which_generation_it_is() {

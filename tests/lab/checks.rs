@@ -232,7 +232,7 @@ fn an_undo_is_good_when_what_passed_before_passes_again() {
         // The first question finds the file, all later ones do not.
         let once = format!("exec = [\"rm\", \"{file}\"]\nfrom = [\"{place}\"]\nwithin = 1");
         declare(&lab, "vm2", &format!("2-{place}"), &[("once", &once)]);
-        let pushed = lab.push_with(&["vm2"], &[("DEPLOYVM_DEFAULTS__BOOT", "15")]).expect(40);
+        let pushed = lab.push_with(&["vm2"], &[("DEPLOYVM_DEFAULTS__BOOT", "30")]).expect(40);
         pushed.vm_is("vm2", "failed", 40);
         assert!(!Path::new(&file).exists());
         ended(&pushed, "vm2", &[(&format!("once@{place}"), "nonzero-1")]);

@@ -279,7 +279,7 @@ fn what_the_laptop_leaves_behind() {
     let before = lab.transactions();
     lab.edit_vm("vm2", r#"version = "3";"#);
     let pushing = start(&["vm2"]);
-    lab.reaches(&before, "booted");
+    lab.reaches(&before, "started");
     pushing.signal("INT");
     Pushed(pushing.wait(200)).expect(30).vm_is("vm2", "rolled-back", 30);
     lab.answers("vm2", "vm2 version 2");

@@ -17,7 +17,9 @@ fn rolls_back(lab: &Lab, fault: &str, exit: i32, reason: &str, console: &str) {
     let (other, old) = (lab.vm("vm1"), lab.vm("vm2"));
     let version = lab.http("vm2").unwrap();
     lab.edit_vm("vm2", &format!(r#"version = "2-{fault}"; fault = "{fault}";"#));
-    let pushed = lab.push_with(&["vm2"], &[("DEPLOYVM_DEFAULTS__BOOT", "20")]).expect(exit);
+    // Only "mute" is waited for to the end.
+    let boot = if fault == "mute" { "40" } else { "60" };
+    let pushed = lab.push_with(&["vm2"], &[("DEPLOYVM_DEFAULTS__BOOT", boot)]).expect(exit);
     let said = pushed.vm_is("vm2", "rolled-back", exit);
     assert_eq!(said["reason"], reason, "{fault}\n{}", pushed.0);
 

@@ -112,7 +112,7 @@ impl Lab {
         let all = self.on_laptop(name);
         let pids: Vec<&str> = all.iter().map(String::as_str).collect();
         let killed = self.laptop(&[&["sh", "-c", ALL, "sh"], &pids[..]].concat()).expect(0).stdout;
-        killed.trim().parse().expect("how many")
+        killed.trim().parse().unwrap()
     }
 
     /// The flake's directory.

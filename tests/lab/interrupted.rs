@@ -224,7 +224,7 @@ fn the_second_ctrl_c_leaves_at_once_and_the_next_push_says_how_it_ended() {
 
 /// Kills the sessions of the hypervisor's sshd: the laptop's connections are cut.
 const CUT: &str = "for p in /proc/[0-9]*; do
-    case $(tr '\\0' ' ' <$p/cmdline 2>/dev/null) in 'sshd: root'*) kill -s KILL ${p#/proc/} ;; esac
+    case $(tr '\\0' ' ' <$p/cmdline 2>/dev/null) in 'sshd: root'*) kill -s KILL ${p#/proc/} 2>/dev/null || : ;; esac
 done";
 
 #[test]
@@ -276,7 +276,7 @@ fn harm(lab: &Lab, step: &str, how: &str) {
     let id = lab.reaches(&before, step);
     let unit = format!("deployvm-push-vm2-{id}.service");
     lab.hv(&match how {
-        "process" => format!("kill -s KILL $(systemctl show -p MainPID --value {unit})"),
+        "process" => format!("pid=$(systemctl show -p MainPID --value {unit}); [ $pid -gt 0 ]; kill -s KILL $pid"),
         "unit" => format!("systemctl kill -s KILL {unit}"),
         "torn" => format!(
             "cd /var/lib/deployvm/transactions/{id}/result; printf '{{}}' >check-98; : >check-99; systemctl kill -s KILL {unit}"

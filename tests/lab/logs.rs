@@ -94,6 +94,10 @@ fn followed_over_a_lost_line_each_line_comes_once() {
     let mut following = start(&lab, &["logs", "vm1", "-f", "-n", "0", "--json", "--grep", "^line"]);
     let mut console = start(&lab, &["console", "vm1", "-f", "-n", "1"]);
     until("the console", 60, || if console.stdout().is_empty() { Err(String::new()) } else { Ok(()) });
+    until("both follow", 60, || match lab.hv("pgrep -f -c '^journalctl .* -f --no-tail'").stdout {
+        count if count.trim() == "2" => Ok(()),
+        count => Err(count),
+    });
     lab.hv(SPEAKER).expect(0);
     let heard = |running: &Running, text: &str, seconds| {
         until(text, seconds, || match running.said() {

@@ -9,7 +9,7 @@ fn verb(lab: &Lab, args: &[&str]) -> Pushed {
 #[test]
 fn who_is_at_work_is_told_and_can_be_waited_for() {
     let lab = Lab::up(&[]);
-    lab.edit_vm("vm2", "stopSeconds = 30;");
+    lab.edit_vm("vm2", "stopSeconds = 60;");
     lab.push(&[]).expect(0);
     lab.answers("vm2", "vm2 version 1");
     // What a dead one has left is no lock.
@@ -37,7 +37,7 @@ fn who_is_at_work_is_told_and_can_be_waited_for() {
 
     let waiting = lab.push(&["vm2", "--wait", "4m"]).expect(0);
     waiting.0.says("vm2 is locked by root@").says("waiting, for at most");
-    Pushed(first.wait(60)).expect(0).vm_is("vm2", "deployed", 0);
+    Pushed(first.wait(150)).expect(0).vm_is("vm2", "deployed", 0);
     waiting.vm_is("vm2", "deployed", 0);
     lab.answers("vm2", "vm2 version 3");
     lab.tidy();

@@ -109,12 +109,12 @@ fn the_laptop_learns_what_a_reboot_did() {
     let before = lab.transactions();
     lab.write("deployvm.toml", NEVER);
     lab.edit_vm("vm2", r#"version = "2";"#);
-    let push = lab.pushing(&["vm2"], &[("DEPLOYVM_DEFAULTS__BOOT", "20")]);
+    let push = lab.pushing(&["vm2"], &[]);
     let id = lab.reaches(&before, "booted");
     lab.script("reboot", &[]).expect(0);
     lab.answers("vm2", "vm2 version 1");
     // It followed the transaction all the time, and says what came of it.
-    let pushed = crate::harness::Pushed(push.wait(400));
+    let pushed = crate::harness::Pushed(push.wait(500));
     let said = pushed.vm("vm2");
     until("an outcome", 5, || lab.transaction_file(&id, "outcome").ok_or(format!("{}", pushed.0)));
     assert_eq!((pushed.0.code, &said["result"]), (30, &"rolled-back".into()), "{}", pushed.0);

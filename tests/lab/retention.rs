@@ -36,6 +36,7 @@ fn old_generations_are_dropped() {
         lab.edit_vm("vm2", &format!(r#"version = "{version}";"#));
         lab.push(&["--no-restart", "vm2"]).expect(0);
     }
+    lab.tidy();
     let left = lab.transactions();
     assert_eq!(left.len(), 51, "{left:?}");
     assert!(left.contains(&"20200101t000010-0ld".to_owned()), "{left:?}");
@@ -75,12 +76,14 @@ fn old_generations_are_dropped() {
     // What goes back to one that was kept finds it, and what comes after keeps its number.
     lab.laptop(&["deployvm", "rollback", "vm2", "--to", "2", "-H", HYPERVISOR, "--yes"]).expect(0);
     lab.answers("vm2", "vm2 version 2");
+    lab.tidy();
     assert_eq!(retention(&lab, "2").expect(0).stdout, "");
     assert_eq!(numbers(&lab), [1, 2, 5, 6]);
     lab.laptop(&["deployvm", "unpin", "vm2", "2", "-H", HYPERVISOR]).expect(0);
     lab.edit_vm("vm2", r#"version = "7";"#);
     lab.push(&["vm2"]).expect(0);
     lab.answers("vm2", "vm2 version 7");
+    lab.tidy();
     assert_eq!(retention(&lab, "2").expect(0).stdout, "vm2: dropped 5 1\n");
     // 6 is newer, but 2 was verified.
     assert_eq!(numbers(&lab), [2, 6, 7]);
@@ -102,6 +105,7 @@ fn prune_drops_what_it_has_shown_and_says_what_that_frees() {
         lab.edit_vm("vm2", &format!(r#"version = "{version}";"#));
         lab.push(&["--no-restart", "vm2"]).expect(0);
     }
+    lab.tidy();
     let left = lab.transactions();
     assert_eq!(left.len(), 50, "{left:?}");
     assert_eq!(left.iter().filter(|id| !id.ends_with("-0ld")).count(), 7, "{left:?}");

@@ -36,7 +36,7 @@ impl Lab {
     /// Waits until the unit has no terminal any more, which nobody here may be told.
     #[track_caller]
     fn is_taken_back(&self) {
-        until("the unit is back", 120, || {
+        until("the unit is back", 150, || {
             let left = self.hv("ls /run/systemd/system | grep microvm@vm2 || :").stdout;
             if left.is_empty() { Ok(()) } else { Err(left) }
         });
@@ -54,7 +54,7 @@ impl Lab {
 
 #[track_caller]
 fn says(terminal: &Running, text: &str) {
-    until(&format!("the terminal says {text:?}"), 60, || match terminal.said() {
+    until(&format!("the terminal says {text:?}"), 150, || match terminal.said() {
         said if said.contains(text) => Ok(()),
         said => Err(said),
     });
@@ -82,7 +82,7 @@ fn a_vm_on_a_terminal() {
     assert_eq!(lab.vm("vm2").pid, pid);
     lab.power_button();
     says(&terminal, "vm2: powering off");
-    let said = terminal.wait(60).expect(0);
+    let said = terminal.wait(150).expect(0);
     said.says("every key goes to vm2").says("its unit is as it was before");
     lab.is_back(&runner, "done");
     assert_ne!(lab.vm("vm2").pid, pid);
@@ -91,7 +91,7 @@ fn a_vm_on_a_terminal() {
     let mut terminal = lab.on_terminal("");
     lab.booted_on(&terminal);
     terminal.types("\r~.");
-    terminal.wait(60).expect(0);
+    terminal.wait(150).expect(0);
     lab.is_back(&runner, "done");
 
     // Nobody is left who could say anything: what lends the terminal and what tells go on
@@ -112,21 +112,21 @@ fn a_vm_on_a_terminal() {
     lab.is_taken_back();
     says(&terminal, "the connection was lost; asking how it ended");
     lab.script("link", &["up"]).expect(0);
-    terminal.wait(60).expect(0).says("its unit is as it was before");
+    terminal.wait(150).expect(0).says("its unit is as it was before");
     lab.is_back(&runner, "done");
 
     // What watches over it is killed: its guard puts the unit back.
     let terminal = lab.on_terminal("");
     lab.booted_on(&terminal);
     lab.hv("systemctl kill -s KILL 'deployvm-run-vm2-*.service'").expect(0);
-    terminal.wait(90).expect(30);
+    terminal.wait(150).expect(30);
     lab.is_back(&runner, "rolled-back");
 
     // The hypervisor is rebooted: what is left is ended by the next command.
     let terminal = lab.on_terminal("");
     lab.booted_on(&terminal);
     lab.script("reboot", &[]).expect(0);
-    terminal.wait(120).expect(30);
+    terminal.wait(150).expect(30);
     lab.is_back(&runner, "rolled-back");
 
     // Ctrl-C before the VM has the terminal: it is not booted on it first.
@@ -136,7 +136,7 @@ fn a_vm_on_a_terminal() {
     let mut terminal = lab.on_terminal("");
     lab.reaches(&before, "stopping");
     terminal.types("\u{3}");
-    let said = terminal.wait(60).expect(0);
+    let said = terminal.wait(150).expect(0);
     assert!(!said.said().contains("vm2: booting"), "{said}");
     lab.is_back(&lab.vm("vm2").current.unwrap(), "done");
 
@@ -145,8 +145,8 @@ fn a_vm_on_a_terminal() {
     let restart = ["deployvm", "restart", "vm2", "-H", HYPERVISOR, "--yes"];
     let restart = Running::start(lab.command(&restart), false);
     lab.reaches(&before, "stopping");
-    lab.on_terminal("").wait(60).expect(12).says("locked by").says("restart vm2");
-    restart.wait(60).expect(0);
+    lab.on_terminal("").wait(150).expect(12).says("locked by").says("restart vm2");
+    restart.wait(150).expect(0);
     assert_eq!(lab.last_entry("vm2")["verb"], "restart");
 
     // What was stopped is stopped again, also when nobody is left.
@@ -160,7 +160,7 @@ fn a_vm_on_a_terminal() {
             drop(terminal.wait(30));
         } else {
             lab.power_button();
-            terminal.wait(60).expect(0);
+            terminal.wait(150).expect(0);
         }
         lab.tidy();
         let stopped = lab.vm("vm2");

@@ -5,7 +5,7 @@ use crate::harness::Lab;
 
 /// `lab.conf` allows many; what is read first counts.
 fn sessions(lab: &Lab, most: u32) {
-    lab.hv(&format!("echo 'MaxSessions {most}' >/etc/ssh/sshd_config.d/00-few.conf; systemctl reload ssh"))
+    lab.hv(&format!("echo 'MaxSessions {most}' >/etc/ssh/sshd_config.d/00-few.conf; systemctl restart ssh"))
         .expect(0);
     let said = lab.hv("sshd -T | grep ^maxsessions").expect(0).stdout;
     assert_eq!(said.trim(), format!("maxsessions {most}"));

@@ -18,6 +18,7 @@ fn what_was_forgotten_is_not_called_refused() {
     let id = lab.reaches(&before, "started");
     lab.script("link", &["down"]).expect(0);
     assert_eq!(lab.outcome(&id)[0], "rolled-back");
+    lab.tidy_but("-pending-");
     lab.hv(&format!("rm -r /var/lib/deployvm/transactions/{id}")).expect(0);
     lab.script("link", &["up"]).expect(0);
     let said = push.wait(200).expect(40);
@@ -129,7 +130,7 @@ fn somebody_looks_while_it_begins() {
 late=
 for word; do
     shift
-    case $word:$late:$* in "/bin/sh::"*/transaction.sh\ run*) late=yes; set -- "$@" /bin/sh -c 'sleep 8; exec "$@"' sh ;; esac
+    case $word:$late:$* in "/bin/sh::"*/transaction.sh\ run*) late=yes; set -- "$@" /bin/sh -c 'sleep 20; exec "$@"' sh ;; esac
     set -- "$@" "$word"
 done
 exec /usr/bin/systemd-run "$@"
@@ -145,13 +146,15 @@ END
         let new = lab.transactions().into_iter().find(|id| !id.starts_with('.') && !before.contains(id));
         new.ok_or_else(|| "nothing yet".to_owned())
     });
+    let unbegun = format!("[ ! -e /var/lib/deployvm/transactions/{id}/before ]");
     lab.hv(&format!(
         "until flock -n /var/lib/deployvm/transactions/{id}/alive true; do sleep 0.05; done
-        [ ! -e /var/lib/deployvm/transactions/{id}/before ]"
+        {unbegun}"
     ))
     .expect(0);
     let looks = lab.laptop(&["deployvm", "status", "-H", HYPERVISOR, "--no-eval"]).expect(0);
     assert!(!looks.said().contains("interrupted"), "{looks}");
+    lab.hv(&unbegun).expect(0);
     push.wait(200).expect(0);
     lab.answers("vm2", "vm2 version 2");
     lab.tidy();
@@ -161,12 +164,13 @@ END
 #[test]
 fn a_guest_takes_its_time_after_the_line_was_down() {
     let lab = Lab::up(&["--vms", "1"]);
-    lab.edit_vm("vm1", "stopSeconds = 100;");
+    // More than twice its deadlines and a minute.
+    lab.edit_vm("vm1", "ssh = false; stopSeconds = 132;");
     lab.push(&[]).expect(0);
     let before = lab.transactions();
     lab.edit_vm("vm1", r#"version = "2";"#);
     let short = [
-        ("DEPLOYVM_DEFAULTS__BOOT", "10"),
+        ("DEPLOYVM_DEFAULTS__BOOT", "30"),
         ("DEPLOYVM_DEFAULTS__WITHIN", "2"),
         ("DEPLOYVM_DEFAULTS__VERDICT", "2"),
         ("DEPLOYVM_DEFAULTS__SETTLE", "1"),
@@ -174,6 +178,6 @@ fn a_guest_takes_its_time_after_the_line_was_down() {
     let push = lab.pushing(&["vm1"], &short);
     lab.reaches(&before, "stopping");
     assert!(lab.kill_on_laptop("ssh") > 0, "a line that can be lost");
-    push.wait(250).expect(0);
+    push.wait(300).expect(0);
     lab.answers("vm1", "vm1 version 2");
 }

@@ -19,6 +19,14 @@ pub const DEADLINES: [(&str, &str); 4] = [
     ("DEPLOYVM_DEFAULTS__VERDICT", "5"),
 ];
 
+/// For cells of which none waits for the end of one, on a machine that is busy.
+pub const PATIENT: [(&str, &str); 4] = [
+    ("DEPLOYVM_DEFAULTS__SETTLE", "1"),
+    ("DEPLOYVM_DEFAULTS__BOOT", "60"),
+    ("DEPLOYVM_DEFAULTS__WITHIN", "20"),
+    ("DEPLOYVM_DEFAULTS__VERDICT", "5"),
+];
+
 const CHECKS: &str = r#"
 [vms.vm1.checks.web]
 http = "http://10.1.0.2/"
@@ -28,6 +36,7 @@ from = ["hypervisor", "laptop"]
 /// A lab in which cells are run, one after another.
 pub struct Bench {
     pub lab: Lab,
+    pub deadlines: [(&'static str, &'static str); 4],
     /// Versions deployed so far.
     count: u32,
     /// What each runner's guest says, by runner: some runners vanish.
@@ -47,17 +56,17 @@ pub struct Report {
 
 impl Bench {
     /// Brings a lab up and deploys two generations of two VMs.
-    pub fn up(small_disks: bool) -> Self {
+    pub fn up(small_disks: bool, deadlines: [(&'static str, &'static str); 4]) -> Self {
         let lab = Lab::up(&[]);
         if small_disks {
             lab.small_disks();
         }
         lab.gates();
         lab.write("deployvm.toml", CHECKS);
-        let mut bench = Self { lab, count: 0, versions: BTreeMap::new(), told: 0 };
+        let mut bench = Self { lab, deadlines, count: 0, versions: BTreeMap::new(), told: 0 };
         for _ in 0..2 {
             bench.wish();
-            bench.lab.push_with(&[], &DEADLINES).expect(0);
+            bench.lab.push_with(&[], &deadlines).expect(0);
             bench.note();
         }
         bench.told = bench.lab.transactions().len();
@@ -110,7 +119,7 @@ impl Bench {
         let lab = &self.lab;
         lab.arrives(cell.step, || Ok(()));
         let old = before.vms[0].booted.clone().unwrap();
-        cell.fault.inject(&Scene { lab, running: &running, old: &old });
+        cell.fault.inject(&Scene { lab, running: &running, old: &old, deadlines: self.deadlines });
         // After a reboot there is nobody at the gate any more.
         lab.release(cell.step);
         if let Some(seconds) = cell.fault.lasts() {
@@ -146,7 +155,7 @@ impl Bench {
         };
         let argv = [&["deployvm", cell.verb, "-H", HYPERVISOR, "--yes", "--json"], vms].concat();
         let mut command = self.lab.command(&argv);
-        command.envs(DEADLINES).env("PATH", self.lab.gated_path());
+        command.envs(self.deadlines).env("PATH", self.lab.gated_path());
         self.lab.arm(cell.step);
         Running::start(command, false)
     }
@@ -180,11 +189,11 @@ impl Bench {
             // The next cell may be a rollback, and needs something to go back to: what was
             // collected may be just below.
             self.wish();
-            self.lab.push_with(&[], &DEADLINES).expect(0);
+            self.lab.push_with(&[], &self.deadlines).expect(0);
             self.note();
             self.wish();
         }
-        let pushed: Pushed = self.lab.push_with(words, &DEADLINES);
+        let pushed: Pushed = self.lab.push_with(words, &self.deadlines);
         pushed.expect(0);
         self.note();
         let now = Before::look(self);

@@ -12,6 +12,7 @@ pub struct Scene<'a> {
     pub running: &'a Running,
     /// What vm1 ran before.
     pub old: &'a str,
+    pub deadlines: [(&'static str, &'static str); 4],
 }
 
 /// Small disks: what is written is the same, but they can be made full.
@@ -151,7 +152,7 @@ fn second(scene: &Scene<'_>, fault: Fault) {
     let vm = if fault == SameVm { "vm1" } else { "vm2" };
     let mut command =
         lab.command(&["deployvm", "push", "-H", HYPERVISOR, "--yes", "--json", "--flake", "../theirs", vm]);
-    command.envs(super::cell::DEADLINES);
+    command.envs(scene.deadlines);
     let output = Running::start(command, false).wait(200);
     // Refused where the lock is held, or else done.
     assert!([0, 12].contains(&output.code), "the other push\n{output}");

@@ -11,12 +11,12 @@ mod inject;
 mod slices;
 mod soak;
 
-use cell::Bench;
+use cell::{Bench, PATIENT};
 use cells::{CORE, Cell};
 
 #[test]
 fn core() {
-    let mut bench = Bench::up(false);
+    let mut bench = Bench::up(false, PATIENT);
     for (verb, step, fault) in CORE {
         let cell = Cell { verb, step: gate::named(step), fault };
         eprintln!("{}", cell.name());

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::cell::{Bench, Report};
+use super::cell::{Bench, DEADLINES, Report};
 use super::cells::{Cell, FAULTS, Fate, VERBS};
 use super::gate::STEPS;
 
@@ -222,7 +222,7 @@ fn matrix() {
         if bench.as_ref().is_none_or(|(is, _)| *is != small) {
             // The old one goes first.
             drop(bench.take());
-            bench = Some((small, Bench::up(small)));
+            bench = Some((small, Bench::up(small, DEADLINES)));
         }
         let Some((_, at_work)) = &mut bench else { break };
         match attempt(at_work, cell) {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::harness::Lab;
 use crate::running::until;
 
-use super::cell::Bench;
+use super::cell::{Bench, DEADLINES};
 use super::cells::{Cell, Fate};
 use super::slices::{asked, attempt, said};
 
@@ -75,7 +75,7 @@ fn soak() {
         if Instant::now() > end {
             break;
         }
-        let bench = bench.get_or_insert_with(|| Bench::up(false));
+        let bench = bench.get_or_insert_with(|| Bench::up(false, DEADLINES));
         let report = attempt(bench, &cell).unwrap_or_else(|text| panic!("{}: {text}", cell.name()));
         writeln!(file, "{} {} | {}", turn + 1, cell.name(), said(&report)).unwrap();
     }

@@ -132,9 +132,13 @@ fn nobody_knows(attendance: &Attendance<'_>, trial: &OnTrial, failure: &Failure)
     let message = format!(
         "the connection was lost during the switch {id}, and {address} cannot be asked how it ended ({failure})"
     );
-    Failure::new(Aftermath::Unknown, message).output(&failure.output.join("\n")).help(format!(
-        "the hypervisor finishes or undoes it by itself; look with: deployvm status {vm}; deployvm history {vm}"
-    ))
+    let look = if vm.is_host() {
+        "deployvm host generations; deployvm history".to_owned()
+    } else {
+        format!("deployvm status {vm}; deployvm history {vm}")
+    };
+    let help = format!("the hypervisor finishes or undoes it by itself; look with: {look}");
+    Failure::new(Aftermath::Unknown, message).output(&failure.output.join("\n")).help(help)
 }
 
 /// One stretch of following a transaction, over one connection.

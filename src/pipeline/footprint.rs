@@ -68,10 +68,15 @@ impl Footprint {
         let names: Vec<&str> = marks.under_way.iter().map(VmName::as_str).collect();
         let names = names.join(" ");
         if !names.is_empty() {
-            return Failure::new(Aftermath::Unknown, format!("left while {names} was being switched")).help(
+            // The hypervisor's own system is switched alone, and is no VM that can be named.
+            let (what, look) = if marks.under_way.iter().any(VmName::is_host) {
+                ("the hypervisor's system", "deployvm host generations; deployvm history".to_owned())
+            } else {
+                (names.as_str(), format!("deployvm status --no-eval {names}; deployvm history {names}"))
+            };
+            return Failure::new(Aftermath::Unknown, format!("left while {what} was being switched")).help(
                 format!(
-                    "the hypervisor finishes or undoes that by itself, within its deadlines; look with: \
-                     deployvm status --no-eval {names}; deployvm history {names}"
+                    "the hypervisor finishes or undoes that by itself, within its deadlines; look with: {look}"
                 ),
             );
         }
@@ -106,6 +111,11 @@ mod tests {
         footprint.begins(&vm("vm1"));
         footprint.begins(&vm("vm2"));
         assert_eq!(codes(&footprint), (40, 13));
+        assert!(footprint.left().help.is_some_and(|help| help.ends_with("deployvm history vm1 vm2")));
+        let host = Footprint::default();
+        host.begins(&VmName::host());
+        assert_eq!(host.left().message, "left while the hypervisor's system was being switched");
+        assert!(host.left().help.is_some_and(|help| !help.contains("_host")));
         footprint.ends(&vm("vm1"), 31);
         let left = footprint.left();
         assert_eq!((left.aftermath.code(), left.message.as_str()), (40, "left while vm2 was being switched"));

@@ -1,6 +1,8 @@
 //! The laptop's verdict on one switch: watches how far the transaction is, runs the
 //! laptop's checks, and hands in what came of them, or the user's Ctrl-C.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 
 use super::attendance::Attendance;
@@ -9,6 +11,9 @@ use crate::model::check::{CheckResult, Expect};
 use crate::model::event::Event;
 use crate::stage::judge::{self, Verdict};
 use crate::stage::switch::{Line, OnTrial};
+
+/// Time between two attempts to hand a verdict in.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// How far a transaction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,8 +74,6 @@ impl Court<'_> {
     /// Waits until the VM is up, runs the laptop's checks, waits until the hypervisor's
     /// hold, and hands the verdict in.
     pub async fn sit(&self, progress: watch::Receiver<Progress>, results: &mut Vec<CheckResult>) {
-        let Attendance { events, facts, .. } = *self.attendance;
-        let (id, vm) = (&self.trial.transaction, &self.trial.movement.vm);
         let mut interrupted = self.attendance.interrupted.clone();
         let mut over = progress.clone();
         let verdict = tokio::select! {
@@ -78,30 +81,62 @@ impl Court<'_> {
             // What is decided needs no more checks: they would ask what ran before.
             _ = over.wait_for(|now| *now == Progress::Over) => None,
             _ = interrupted.wait_for(|yes| *yes) => {
-                let doing = match facts.verb {
-                    "push" | "rollback" | "host-push" | "host-rollback" => "asking the hypervisor to undo it",
-                    _ => "asking the hypervisor to leave it as it is",
-                };
-                let message = format!(
-                    "{vm}: interrupted: {doing}, and waiting for that; Ctrl-C again leaves at once, and the \
-                     hypervisor finishes or undoes it by itself"
-                );
-                events.send(Event::Warning { message });
+                self.attendance.events.send(Event::Warning { message: self.interruption() });
                 Some(Verdict::Interrupted)
             }
         };
-        let handed = match verdict {
-            None => return,
-            Some(Verdict::Commit) => {
-                judge::hand_in(self.host, self.attendance.ways.moved, id, Verdict::Commit, results).await
-            }
-            Some(other) => judge::ask_to_undo(self.host, id, other, results).await,
-        };
-        if let Err(failure) = handed {
-            // Without a verdict the hypervisor undoes; its record will say so.
-            let message = format!("{vm}: the verdict could not be handed in: {}", failure.message);
-            events.send(Event::Warning { message });
+        let Some(verdict) = verdict else { return };
+        tokio::select! {
+            () = self.hand_in(verdict, results) => {}
+            _ = over.wait_for(|now| *now == Progress::Over) => {}
         }
+    }
+
+    /// Again and again, until it is there: an sshd drops connections when many come at
+    /// once, and a transaction that is just being written down is not there yet. Who has
+    /// handed one in is done; the first verdict holds.
+    async fn hand_in(&self, mut verdict: Verdict, results: &[CheckResult]) {
+        let Attendance { events, ways, .. } = *self.attendance;
+        let (id, vm) = (&self.trial.transaction, &self.trial.movement.vm);
+        let mut interrupted = self.attendance.interrupted.clone();
+        let mut told = false;
+        loop {
+            let handed = match verdict {
+                Verdict::Commit => judge::hand_in(self.host, ways.moved, id, verdict, results).await,
+                other => judge::ask_to_undo(self.host, id, other, results).await,
+            };
+            match handed {
+                Ok(Some(_)) => return,
+                Ok(None) => {}
+                Err(failure) if !told => {
+                    told = true;
+                    // Without a verdict the hypervisor undoes; its record will say so.
+                    let message = format!("{vm}: the verdict could not be handed in: {}", failure.message);
+                    events.send(Event::Warning { message });
+                }
+                Err(_) => {}
+            }
+            tokio::select! {
+                () = tokio::time::sleep(AGAIN) => {}
+                Ok(_) = interrupted.wait_for(|yes| *yes), if verdict == Verdict::Commit => {
+                    events.send(Event::Warning { message: self.interruption() });
+                    verdict = Verdict::Interrupted;
+                }
+            }
+        }
+    }
+
+    /// What is said to a user who does not want it any more.
+    fn interruption(&self) -> String {
+        let doing = match self.attendance.facts.verb {
+            "push" | "rollback" | "host-push" | "host-rollback" => "asking the hypervisor to undo it",
+            _ => "asking the hypervisor to leave it as it is",
+        };
+        format!(
+            "{}: interrupted: {doing}, and waiting for that; Ctrl-C again leaves at once, and the \
+             hypervisor finishes or undoes it by itself",
+            self.trial.movement.vm
+        )
     }
 
     /// The verdict; none where it is decided before. What must be refused comes after all

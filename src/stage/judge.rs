@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::error::Result;
+use crate::error::{Aftermath, Failure, Result};
 use crate::host::probe::{self, Way};
-use crate::host::{Host, clock, script};
+use crate::host::script::{self, Reply};
+use crate::host::{Host, clock};
 use crate::model::address::Address;
 use crate::model::check::{Check, CheckResult, Expect};
 use crate::model::event::{Event, Events};
@@ -240,15 +241,20 @@ fn holds(check: &Check, found: &str) -> bool {
 /// what must be refused.
 ///
 /// # Errors
-/// Exit 11 when the hypervisor cannot be told.
+/// Exit 11 when the hypervisor cannot be told, or cannot write it down.
 pub async fn agree(host: &Host, id: &TransactionId) -> Result<()> {
-    host.script(script::AGREE, &[id.to_string()]).await.map(drop)
+    let reply = host.script(script::AGREE, &[id.to_string()]).await?;
+    if reply.code == 0 {
+        return Ok(());
+    }
+    let message = "the hypervisor cannot write down that the laptop's checks hold";
+    Err(Failure::new(Aftermath::Unreachable, message).help("see that its disk is not full"))
 }
 
 /// Hands the verdict in over a fresh connection, which is itself part of the verdict:
 /// a hypervisor that cannot be reached any more must not be told that all is well. It
 /// goes to where the change has `moved` the hypervisor, if it has.
-/// Returns the verdict that holds.
+/// Returns the verdict that holds; `None` when there is no such transaction yet.
 ///
 /// # Errors
 /// Exit 11 when the hypervisor cannot be reached over a new connection.
@@ -258,9 +264,9 @@ pub async fn hand_in(
     id: &TransactionId,
     verdict: Verdict,
     results: &[CheckResult],
-) -> Result<String> {
+) -> Result<Option<String>> {
     let reply = host.script_fresh(moved, script::DECIDE, &decision(id, verdict, results)).await?;
-    Ok(reply.fields.first().cloned().unwrap_or_default())
+    Ok(holding(&reply))
 }
 
 /// The same over the open connection: good enough to ask for an undo.
@@ -272,9 +278,14 @@ pub async fn ask_to_undo(
     id: &TransactionId,
     verdict: Verdict,
     results: &[CheckResult],
-) -> Result<String> {
+) -> Result<Option<String>> {
     let reply = host.script(script::DECIDE, &decision(id, verdict, results)).await?;
-    Ok(reply.fields.first().cloned().unwrap_or_default())
+    Ok(holding(&reply))
+}
+
+/// Without room to write one down, none holds.
+fn holding(reply: &Reply) -> Option<String> {
+    reply.fields.first().filter(|verdict| !verdict.is_empty()).cloned()
 }
 
 fn decision(id: &TransactionId, verdict: Verdict, results: &[CheckResult]) -> Vec<String> {

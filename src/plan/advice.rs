@@ -26,11 +26,16 @@ pub fn state(found: Option<&Found>) -> String {
 pub fn steps(outcome: &Outcome, found: Option<&Found>, by_hand: impl Fn(&str) -> String) -> Vec<String> {
     let vm = &outcome.name;
     if outcome.reason.as_deref() == Some("changed-by-others") {
-        return vec![
+        let mut steps = vec![
             "somebody else has staged another system meanwhile: find out who, and what they want".to_owned(),
             format!("see what is there: deployvm status {vm}"),
-            format!("deploy what is wanted: deployvm push {vm}"),
         ];
+        // Shut down before that was seen.
+        if found.is_some_and(startable) {
+            steps.push(format!("start what is staged: deployvm start {vm}"));
+        }
+        steps.push(format!("deploy what is wanted: deployvm push {vm}"));
+        return steps;
     }
     let Some(found) = found else {
         return vec![format!("see what is there: deployvm status {vm}"), format!("deployvm history {vm}")];
@@ -44,8 +49,7 @@ pub fn steps(outcome: &Outcome, found: Option<&Found>, by_hand: impl Fn(&str) ->
     } else {
         steps.push("put the cause right, such as a full disk, a missing tap or too little memory".to_owned());
     }
-    // What is not in the store does not start.
-    let startable = !found.is_running() && found.current_valid;
+    let startable = startable(found);
     if startable {
         steps.push(format!("start what is staged: deployvm start {vm}"));
     }
@@ -55,6 +59,11 @@ pub fn steps(outcome: &Outcome, found: Option<&Found>, by_hand: impl Fn(&str) ->
         steps.push(format!("{when}go to another generation: deployvm rollback {vm} --to {number}{start}"));
     }
     steps
+}
+
+/// What is not in the store does not start.
+fn startable(found: &Found) -> bool {
+    !found.is_running() && found.current_valid
 }
 
 /// The steps for the hypervisor's own system.

@@ -99,24 +99,48 @@ fn the_directory_leads_elsewhere_on_trial() {
 
 /// The machine boots, and does not start the VM by itself.
 #[test]
-fn a_power_cut_at_commit_of_a_vm_without_autostart() {
+fn a_power_cut_after_the_verdict_for_a_vm_without_autostart() {
     let lab = Lab::deployed(&["--vms", "1"]);
     lab.hv("rm /etc/systemd/system/microvms.target.wants/microvm@vm1.service; systemctl daemon-reload")
         .expect(0);
+    // Before it is committed, and when all but the record is done.
+    for (step, number) in [("commit", 2), ("ledger", 3)] {
+        lab.gates();
+        lab.edit_vm("vm1", &format!(r#"version = "{number}";"#));
+        let step = gate::named(step);
+        lab.arm(step);
+        let push = lab.pushing(&["vm1"], &[]);
+        lab.arrives(step, || Ok(()));
+        lab.script("reboot", &["--hard"]).expect(0);
+        push.wait(200).expect(0);
+        lab.answers("vm1", &format!("vm1 version {number}"));
+        let now = lab.vm("vm1");
+        now.runs(&lab, now.booted.as_ref().unwrap());
+        assert_eq!(now.generation, Some(number));
+        assert_eq!(lab.last_entry("vm1")["result"], "deployed");
+        lab.tidy();
+    }
+}
+
+/// A line that a full disk has torn off looks whole at its end.
+#[test]
+fn a_torn_line_of_the_ledger_does_not_count() {
+    let lab = Lab::deployed(&["--vms", "1"]);
     lab.gates();
+    let before = lab.transactions();
     lab.edit_vm("vm1", r#"version = "2";"#);
     let commit = gate::named("commit");
     lab.arm(commit);
     let push = lab.pushing(&["vm1"], &[]);
+    let id = lab.reaches(&before, "committing");
     lab.arrives(commit, || Ok(()));
-    lab.script("reboot", &["--hard"]).expect(0);
+    let torn = format!(r#"{{"id":"{id}","vm":"vm1","checks":[{{"a":1}}"#);
+    lab.hv(&format!("printf '%s' '{torn}' >>/var/lib/deployvm/ledger.jsonl")).expect(0);
+    lab.release(commit);
     push.wait(200).expect(0);
-    lab.answers("vm1", "vm1 version 2");
-    let now = lab.vm("vm1");
-    now.runs(&lab, now.booted.as_ref().unwrap());
-    assert_eq!(now.generation, Some(2));
-    assert_eq!(lab.last_entry("vm1")["result"], "deployed");
     lab.tidy();
+    lab.hv(&format!("grep -c '^{{\"id\":\"{id}\",.*\"result\":\"deployed\"' /var/lib/deployvm/ledger.jsonl"))
+        .expect(0);
 }
 
 /// Between systemd's word that a transaction runs and its own first step.

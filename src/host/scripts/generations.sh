@@ -30,6 +30,13 @@ make_generation() {
     [ "$(readlink -- "$profile-$n-link")" = "$1" ] && echo "$n"
 }
 
+# flushed: the verdict, and the number with its root, are on the disk: what is said to be
+# committed must not come back without them.
+flushed() {
+    sync -- "$dir" "${profile%/*}" || return 1
+    [ ! -d /nix/var/nix/gcroots/auto ] || sync -- /nix/var/nix/gcroots/auto
+}
+
 # keep_terms N: what a later rollback to this generation has to know, as it came.
 keep_terms() {
     [ -s "$dir/p/terms" ] || return 0
@@ -62,12 +69,18 @@ adopt() {
         [ "$path" = "$to" ] && continue
         [ -z "$(generation_of "$path")" ] || continue
         nix-store --check-validity "$path" 2>/dev/null || continue
+        was=$(readlink -- "$profile") || was=
         n=$(make_generation "$path") || continue
         # Only what runs has proved that it does.
         state=staged
         if [ "$path" = "$(kept booted)" ] && [ "$(kept was_up)" = yes ]; then state=deployed; fi
-        append_line "$(p "l_adopt_$what")" "$n" "$state" null '' ''
-        step adopted "$n"
+        if append_line "$(p "l_adopt_$what")" "$n" "$state" null '' ''; then
+            step adopted "$n"
+        else
+            # A number of which nobody knows whether it ever ran would count as one that did.
+            if [ -n "$was" ]; then ln -sfnT -- "$was" "$profile"; else rm -f -- "$profile"; fi
+            rm -f -- "$profile-$n-link"
+        fi
     done
 }
 

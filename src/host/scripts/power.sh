@@ -96,11 +96,15 @@ run_verb() {
     sync -- "$dir/before"/* "$dir/before" "$dir"
     number=$(generation_of "$to")
     case $verb in
-    stop | restart | retire) down || return ;;
+    stop | restart | retire)
+        if interrupted; then return; fi
+        down || return
+        ;;
     esac
     case $verb in
     start | restart) up || return ;;
-    retire) unlink_vm ;;
+    # From here on nobody is heard any more: half of it would be neither.
+    retire) decide commit.retire && unlink_vm || return ;;
     esac
     decide "commit.$verb" || :
 }
@@ -115,9 +119,12 @@ take_over() {
         if [ "$ACTIVE" != active ]; then systemctl start --no-block -- "$unit" 2>/dev/null; fi
         ;;
     retire)
-        # The machine, or somebody, may have started it again since.
         look
-        case $(kept down):$ACTIVE in yes:inactive | yes:failed) unlink_vm && decide commit.retire ;; esac
+        case $(kept down):$ACTIVE in
+        yes:inactive | yes:failed) if decide commit.retire; then unlink_vm; fi ;;
+        # The machine, or somebody, has started it again since.
+        *) if [ "$(decided)" = commit.retire ]; then replace_decision "keep.$1"; fi ;;
+        esac
         ;;
     esac
     decide "keep.$1" || :

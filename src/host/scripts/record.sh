@@ -72,7 +72,7 @@ durations() {
 # ledger: this transaction's line, once.
 ledger() {
     # A line that a full disk tore off does not count.
-    if tail -c 67108864 -- "$base/ledger.jsonl" 2>/dev/null | grep -q "^{\"id\":\"$id\",.*}\$"; then return 0; fi
+    if tail -c 67108864 -- "$base/ledger.jsonl" 2>/dev/null | grep -q "^{\"id\":\"$id\",.*\"console_base64\":\"[^\"]*\"}\$"; then return 0; fi
     result=$(line outcome 1) number=$(line outcome 3)
     case $result in
     deployed | staged | unchanged | "done") why=null ;;

@@ -19,12 +19,15 @@ run() {
         return
     fi
     before_checks
+    if interrupted; then return; fi
     watch_address
     STARTED=$(now)
     if ! stop_vm "$(kept stop_timeout)"; then fail stop-failed; return; fi
     keep shutdown "$SHUTDOWN"
     step stopped "$SHUTDOWN"
     interrupted && return
+    # A guest may take minutes to stop.
+    if ! ours_still; then fail changed-by-others; return; fi
     if ! install_directory || ! point "$to"; then fail flip-failed; return; fi
     step flipped
     start_vm "$to" || { fail "$WHY"; return; }
@@ -133,6 +136,7 @@ tick() {
     tick_back=$(runner_to_restore)
     if [ -n "$tick_back" ] && [ "$tick_back" != "$to" ]; then
         if runs_the_old "$to" "$tick_back"; then WHY=old-runner-runs; return 1; fi
+        ours_still || { WHY=changed-by-others; return 1; }
         point "$tick_back" || { WHY=flip-failed; return 1; }
     fi
     PROVEN=yes

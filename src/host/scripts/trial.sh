@@ -1,7 +1,7 @@
 # trial.sh: what every transaction that undoes itself has in common: its guard, how its
 # process is taken over, the wait for the verdict, and its end. What is tried, committed
 # and undone is the business of the parts beside it: run, tick, ours_still, commit, leave,
-# undo, links_for_shutdown, console. Sourced by transaction.sh, power.sh, foreground.sh and host.sh.
+# undo, resume, links_for_shutdown, console. Sourced by transaction.sh, power.sh, foreground.sh and host.sh.
 
 # attend MODE: works on the transaction, or takes over from a process that is gone.
 attend() {
@@ -128,6 +128,8 @@ finish() {
             *) undo ;;
             esac
         fi
+    else
+        resume
     fi
     stop_watching
     put_away

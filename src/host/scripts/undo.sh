@@ -14,11 +14,15 @@ ours_still() {
 # `committed` is on the disk, nothing goes back any more.
 commit() {
     step committing
-    if [ "$(kept committed)" != yes ] && [ "$how" != stage ]; then still_new || return 1; fi
+    if [ "$(kept committed)" = yes ]; then
+        up_after_boot
+    elif [ "$how" != stage ]; then
+        still_new || return 1
+    fi
     if [ "$(kept directory)" != yes ]; then install_directory || return 1; fi
     point "$to" || return 1
     number=$(make_generation "$to") || return 1
-    keep committed yes && sync -- "$dir/before/committed" "$dir/before" || return 1
+    flushed && keep committed yes && sync -- "$dir/before/committed" "$dir/before" || return 1
     keep_terms "$number"
     upstream_roots
     write_flake
@@ -28,6 +32,21 @@ commit() {
         remember_running
         outcome deployed 0 "$number"
     fi
+}
+
+# up_after_boot: the machine went down when all was settled but for the record: a VM that it
+# does not start by itself is started.
+up_after_boot() {
+    if [ "$how" = stage ] || [ "$(kept boot)" = "$(boot_id)" ]; then return; fi
+    look || return 0
+    if [ "$ACTIVE" = inactive ]; then systemctl start --no-block -- "$unit" 2>/dev/null || :; fi
+}
+
+# resume: the outcome was known when this was taken over.
+resume() {
+    case $(line outcome 1):$(kept was_up) in
+    deployed:* | rolled-back:yes | rolled-back:trying) up_after_boot ;;
+    esac
 }
 
 # still_new: the verdict was for a process that still lives. After a takeover only
@@ -70,7 +89,10 @@ restore_links() {
 }
 
 # links_for_shutdown: what is right at the next boot; the rest is done after it.
-links_for_shutdown() { if [ "$(kept committed)" = yes ]; then point "$to"; else restore_links; fi; }
+links_for_shutdown() {
+    ours_still || return 0
+    if [ "$(kept committed)" = yes ]; then point "$to"; else restore_links; fi
+}
 
 # again CMD...: what could not be put back. Where that is for want of room, the guard comes
 # again; there may be some by now.
@@ -118,8 +140,8 @@ undo() {
         if [ "$(kept was_up)" = trying ]; then systemctl start --no-block -- "$unit"; fi
         ;;
     esac
-    # What was staged but not booted is staged again.
-    if [ "$(kept current)" != "$BACK" ] && [ -n "$(kept current)" ]; then
+    # What was staged but not booted is staged again, unless somebody has staged more since.
+    if [ "$(kept current)" != "$BACK" ] && [ -n "$(kept current)" ] && ours_still; then
         point "$(kept current)" || again point "$(kept current)" || { outcome failed 40 ''; return; }
     fi
     repoint_profile

@@ -182,11 +182,11 @@ impl Cell {
                 _ => Ends("new", "new"),
             },
             // Who is not there at the first word is not there, and a check of the laptop's
-            // that is under way has as long as this lasts.
+            // that is under way has about as long as this lasts.
             LinkBlip => match name {
-                "connect" | "laptop checks" => Ends("old", "old"),
-                // The laptop's may have passed by then.
-                "host checks" => Ends("old|new", "old|new"),
+                "connect" => Ends("old", "old"),
+                // The laptop's may have passed by then; or its last attempt finds the line back.
+                "host checks" | "laptop checks" => Ends("old|new", "old|new"),
                 _ => Ends("new", "new"),
             },
             // What is not committed when the machine goes down boots the old runner. One that

@@ -29,7 +29,8 @@ pub struct Step {
     after: &'static str,
 }
 
-const fn step(
+/// A step of a test's own, of programs that those below call.
+pub const fn step(
     name: &'static str,
     place: Place,
     program: &'static str,

@@ -143,6 +143,27 @@ fn a_torn_line_of_the_ledger_does_not_count() {
         .expect(0);
 }
 
+/// An sshd that takes no connections for a while, as under an attack.
+#[test]
+fn nobody_lets_the_verdict_in_at_first() {
+    let lab = Lab::deployed(&["--vms", "1"]);
+    let flag = held(&lab);
+    let before = lab.transactions();
+    lab.edit_vm("vm1", r#"version = "2";"#);
+    let push = lab.pushing(&["vm1"], &[("DEPLOYVM_DEFAULTS__VERDICT", "90")]);
+    lab.reaches(&before, "waiting");
+    lab.hv("systemctl stop ssh.service").expect(0);
+    std::fs::write(&flag, "").unwrap();
+    until("it is not let in", 60, || match push.said() {
+        said if said.contains("the verdict could not be handed in") => Ok(()),
+        said => Err(said),
+    });
+    lab.hv("systemctl start ssh.service").expect(0);
+    push.wait(200).expect(0);
+    lab.answers("vm1", "vm1 version 2");
+    lab.tidy();
+}
+
 /// Between systemd's word that a transaction runs and its own first step.
 #[test]
 fn somebody_looks_while_it_begins() {

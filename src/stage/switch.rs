@@ -235,7 +235,8 @@ pub async fn start(host: &Host, trial: &OnTrial, on_event: impl FnMut(events::Li
 /// What the answer of a script that begins and then follows says. Only where it says that
 /// it has not begun is nothing touched.
 fn begun(vm: &VmName, reply: &Reply) -> Result<Ended> {
-    const ROOM: &str = "see whether the disk is full or read-only: df -h /var/lib; systemctl is-system-running";
+    const ROOM: &str =
+        "see whether the disk is full or read-only: df -h /var/lib; systemctl is-system-running";
     let (what, help) = match reply.code {
         65 => ("read the whole transaction", "the connection may have been cut: try again"),
         73 => ("write to /var/lib/deployvm", ROOM),

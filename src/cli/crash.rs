@@ -3,8 +3,10 @@
 
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, PanicHookInfo};
+use std::sync::{Mutex, PoisonError};
 
-use crate::error::{Failure, Result, drives};
+use crate::error::{Aftermath, Failure, Result, drives};
+use crate::pipeline::Footprint;
 use crate::report::{self, page::Page};
 
 /// Replaces Rust's report of a panic by one sentence on stderr.
@@ -15,12 +17,35 @@ pub fn install() {
     }));
 }
 
-/// Runs the command and turns a panic, which the hook has reported, into exit code 1.
+/// What the command at work has touched; a panic takes everything else with it.
+static TOUCHED: Mutex<Option<Footprint>> = Mutex::new(None);
+
+/// Keeps at hand what a command touches, for the case that it panics.
+pub fn remember(footprint: &Footprint) {
+    *TOUCHED.lock().unwrap_or_else(PoisonError::into_inner) = Some(footprint.clone());
+}
+
+/// Runs the command. A panic, which the hook has reported, becomes exit code 1 as long as
+/// nothing was touched; then it becomes a failure that says what was, and where to look.
 ///
 /// # Errors
-/// The command's own failure.
+/// The command's own failure, or that.
 pub fn caught(command: impl FnOnce() -> Result<u8>) -> Result<u8> {
-    std::panic::catch_unwind(AssertUnwindSafe(command)).unwrap_or(Ok(1))
+    std::panic::catch_unwind(AssertUnwindSafe(command)).unwrap_or_else(|_| {
+        let touched = TOUCHED.lock().unwrap_or_else(PoisonError::into_inner).take();
+        broken_off(&touched.unwrap_or_default())
+    })
+}
+
+/// Where a command stands that has panicked.
+fn broken_off(footprint: &Footprint) -> Result<u8> {
+    let left = footprint.left();
+    match left.aftermath {
+        Aftermath::Declined => Ok(Aftermath::Bug.code()),
+        Aftermath::StoreOnly => Err(left),
+        // What has ended is known to the hypervisor, but not what we had still to do.
+        _ => Err(left.after(Aftermath::Unknown)),
+    }
 }
 
 /// Prints a failure on stderr, where no reporter is at work.
@@ -48,10 +73,30 @@ fn sentence(info: &PanicHookInfo<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::name::VmName;
 
     #[test]
-    fn a_panic_is_exit_code_1() {
+    fn the_code_of_a_panic_says_what_was_touched() {
+        let footprint = Footprint::default();
+        let vm = "vm1".parse::<VmName>().unwrap();
+        let panics = |touch: &dyn Fn()| {
+            caught(|| {
+                remember(&footprint);
+                touch();
+                panic!("on purpose")
+            })
+        };
         assert_eq!(caught(|| panic!("on purpose")), Ok(1));
+        assert_eq!(panics(&|| ()), Ok(1));
+        assert_eq!(panics(&|| footprint.sends()).unwrap_err().aftermath.code(), 20);
+        let failure = panics(&|| footprint.begins(&vm)).unwrap_err();
+        assert_eq!(failure.aftermath.code(), 40);
+        assert_eq!(failure.message, "left while vm1 was being switched");
+        assert!(failure.help.unwrap().contains("deployvm history vm1"));
+        // Verified: but whoever panics has not said so.
+        let failure = panics(&|| footprint.ends(&vm, 0)).unwrap_err();
+        assert_eq!(failure.aftermath.code(), 40);
+        assert!(failure.help.unwrap().contains("deployvm history"));
         assert_eq!(caught(|| Ok(3)), Ok(3));
     }
 }

@@ -3,8 +3,8 @@
 
 use super::args::Queue;
 use super::session::Session;
-use crate::error::Result;
-use crate::model::outcome::{Outcome, exit_code};
+use crate::error::{Aftermath, Failure, Result};
+use crate::model::outcome::{Outcome, Word, exit_code};
 use crate::pipeline::queue::again;
 
 /// Runs rounds of a command about the VMs that were typed until nobody came first, or the
@@ -22,14 +22,15 @@ pub async fn rounds(
     session.context.patience.allow(queue.wait);
     let mut all: Vec<Outcome> = Vec::new();
     loop {
-        let outcomes = match round(typed).await {
+        let outcomes = match round(typed.clone()).await {
             Ok(Some(outcomes)) => outcomes,
             Ok(None) => return Ok(0),
             Err(failure) if all.is_empty() => return Err(failure),
             Err(failure) => {
-                // The others have their outcomes, and these are refused, as they were.
+                let failure = later(failure, session.context.footprint.interrupted());
                 session.reporter.failure(&failure);
-                Vec::new()
+                let tried = all.iter().filter(|known| typed.iter().any(|vm| *vm == known.name.as_str()));
+                tried.map(|known| failed(known, &failure)).collect()
             }
         };
         typed = again(&session.context, &outcomes).await.iter().map(ToString::to_string).collect();
@@ -43,6 +44,59 @@ pub async fn rounds(
             let exit = exit_code(&all);
             session.reporter.summary(exit, &all);
             return Ok(exit);
+        }
+    }
+}
+
+/// Who says no now does not say that nothing was touched in the rounds before.
+fn later(failure: Failure, interrupted: Aftermath) -> Failure {
+    match failure.aftermath {
+        Aftermath::Declined => failure.after(interrupted),
+        _ => failure,
+    }
+}
+
+/// What becomes of a VM whose turn has come, when the round fails as a whole: the others
+/// have their outcomes, and this one the failure's.
+fn failed(known: &Outcome, failure: &Failure) -> Outcome {
+    let result = match failure.aftermath {
+        Aftermath::Refused => Word::Refused,
+        Aftermath::NotReached | Aftermath::Declined => Word::Skipped,
+        _ => Word::Failed,
+    };
+    Outcome {
+        result,
+        exit: failure.aftermath.code(),
+        reason: None,
+        detail: Some(failure.message.clone()),
+        ..known.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The error, the summary and the exit code of the process say the same.
+    #[test]
+    fn a_later_round_that_fails_has_the_last_word() {
+        let name = |name: &str| name.parse().unwrap();
+        let deployed = Outcome::new(name("vm1"), Word::Deployed, 0);
+        let mut locked = Outcome::new(name("vm2"), Word::Refused, 12);
+        locked.reason = Some("locked".to_owned());
+        for (aftermath, touched, result, code) in [
+            (Aftermath::StoreOnly, Aftermath::NotReached, Word::Failed, 20),
+            (Aftermath::NotBuilt, Aftermath::NotReached, Word::Failed, 10),
+            (Aftermath::Refused, Aftermath::NotReached, Word::Refused, 12),
+            (Aftermath::Declined, Aftermath::NotReached, Word::Skipped, 13),
+            (Aftermath::Declined, Aftermath::Declined, Word::Skipped, 130),
+        ] {
+            let failure = later(Failure::new(aftermath, "on purpose"), touched);
+            let outcome = failed(&locked, &failure);
+            assert_eq!((outcome.result, outcome.exit), (result, code));
+            assert_eq!((outcome.reason.as_deref(), outcome.detail.as_deref()), (None, Some("on purpose")));
+            assert_eq!(failure.aftermath.code(), code);
+            assert_eq!(exit_code(&[deployed.clone(), outcome]), code);
         }
     }
 }

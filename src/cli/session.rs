@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use tokio::sync::watch;
 
 use super::args::{BuildOn, Color, Global, Intent, Made, Selection};
+use super::crash;
 use super::settings::{self, Layers, Settled};
 use super::signals::Signals;
 use crate::error::{Failure, Result};
@@ -72,6 +73,7 @@ async fn speaking<'a>(
         Speech { json: global.json, stream, colour, quiet: global.quiet, verbose: global.verbose, pulse };
     let reporter = Reporter::start(speech, listen, notebook(global));
     let footprint = Footprint::default();
+    crash::remember(&footprint);
     let patience = Patience::default();
     // Wrong keys are reported as any other failure, before anything is done.
     let (access, wrong) = match global.refuse_secrets().and_then(|()| settings::access::access()) {

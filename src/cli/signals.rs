@@ -4,7 +4,10 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// All of them.
-pub struct Signals(Vec<Signal>);
+pub struct Signals {
+    signals: Vec<(SignalKind, Signal)>,
+    heard: Heard,
+}
 
 impl Signals {
     /// Listens from now on. Where a closed terminal shall not matter (`nohup`), it does not.
@@ -14,16 +17,38 @@ impl Signals {
             kinds.push(SignalKind::hangup());
         }
         // What cannot be listened to keeps its usual effect.
-        Self(kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect())
+        let signals = kinds.into_iter().filter_map(|kind| Some((kind, signal(kind).ok()?))).collect();
+        Self { signals, heard: Heard::default() }
     }
 
-    /// Waits for the next.
+    /// Waits for the next that counts.
     pub async fn next(&mut self) {
+        let Self { signals, heard } = self;
         std::future::poll_fn(|context| {
-            let came = self.0.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
-            if came { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            for (kind, signal) in signals.iter_mut() {
+                while signal.poll_recv(context).is_ready() {
+                    if heard.counts(*kind) {
+                        return std::task::Poll::Ready(());
+                    }
+                }
+            }
+            std::task::Poll::Pending
         })
         .await;
+    }
+}
+
+/// What came before.
+#[derive(Default)]
+struct Heard {
+    hangup: bool,
+}
+
+impl Heard {
+    /// Whether a signal says something new. A terminal closes once, but where the shell is
+    /// zsh or fish that is told twice: by the shell and by the kernel.
+    fn counts(&mut self, kind: SignalKind) -> bool {
+        kind != SignalKind::hangup() || !std::mem::replace(&mut self.hangup, true)
     }
 }
 
@@ -51,5 +76,20 @@ mod tests {
         let nohup = "Name:\tx\nSigIgn:\t0000000000001001\n";
         assert!(in_mask(nohup, 1) && !in_mask(nohup, 2) && in_mask(nohup, 13));
         assert!(!in_mask("", 1));
+    }
+
+    #[test]
+    fn a_terminal_closes_once() {
+        let (hangup, interrupt, terminate) =
+            (SignalKind::hangup(), SignalKind::interrupt(), SignalKind::terminate());
+        let counts = |kinds: &[SignalKind]| {
+            let mut heard = Heard::default();
+            kinds.iter().filter(|kind| heard.counts(**kind)).count()
+        };
+        assert_eq!(counts(&[hangup, hangup, hangup]), 1);
+        assert_eq!(counts(&[hangup, hangup, interrupt]), 2);
+        assert_eq!(counts(&[hangup, terminate]), 2);
+        assert_eq!(counts(&[interrupt, hangup]), 2);
+        assert_eq!(counts(&[interrupt, interrupt]), 2);
     }
 }

@@ -61,14 +61,17 @@ fn failed(trial: &OnTrial, failure: &Failure) -> Outcome {
 async fn attend(attendance: &Attendance<'_>, trial: &OnTrial) -> Result<Outcome> {
     let movement = &trial.movement;
     let mut interrupted = attendance.interrupted.clone();
-    let before = if movement.how == How::Stage {
-        Vec::new()
-    } else {
-        let way = probe::way(attendance.host, movement);
-        tokio::select! {
-            before = judge::before(movement, &way) => before,
-            _ = interrupted.wait_for(|yes| *yes) => return Ok(not_begun(attendance, trial)),
+    let looking = async {
+        match movement.how {
+            How::Stage => Vec::new(),
+            _ => judge::before(movement, &probe::way(attendance.host, movement)).await,
         }
+    };
+    let before = tokio::select! {
+        // Whoever was told before does not begin.
+        biased;
+        _ = interrupted.wait_for(|yes| *yes) => return Ok(not_begun(attendance, trial)),
+        before = looking => before,
     };
     attendance.footprint.begins(&movement.vm);
     let told = Cell::new(0);

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use super::attendance::Attendance;
 use super::deploy::deploy;
-use crate::error::{Aftermath, Failure};
+use super::interruption::unless;
+use crate::error::{Aftermath, Failure, Result};
 use crate::host::Host;
 use crate::model::name::VmName;
 use crate::model::outcome::{Outcome, Word};
@@ -40,10 +41,19 @@ pub async fn run(
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut fresh: Option<Host> = None;
     while !waiting.is_empty() {
-        let interrupted = *attendance.interrupted.borrow();
-        if interrupted || outcomes.iter().any(|o| o.exit != 0) {
-            let why = if interrupted { attendance.footprint.interrupted() } else { Aftermath::NotReached };
+        let mut lost = None;
+        let mut stop = stops(attendance, &outcomes);
+        if stop.is_none() {
+            lost = renew(attendance, &mut fresh).await.err();
+            // That may have taken long.
+            stop = stops(attendance, &outcomes);
+        }
+        if let Some(why) = stop {
             outcomes.extend(waiting.drain(..).map(|c| not_reached(c.movement(), why)));
+            break;
+        }
+        if let Some(failure) = lost {
+            outcomes.extend(waiting.drain(..).map(|c| unreachable(c.movement(), &failure)));
             break;
         }
         let open: BTreeSet<VmName> = waiting.iter().map(|c| c.movement().vm.clone()).collect();
@@ -58,21 +68,33 @@ pub async fn run(
             // The order has no cycles (plan::order); this is a way out, not a case.
             batch.append(&mut waiting);
         }
-        // A connection that was lost during the last switch is made anew before the next.
-        if !fresh.as_ref().unwrap_or(attendance.host).is_alive().await {
-            match attendance.ways.connect().await {
-                Ok(host) => fresh = Some(host),
-                Err(failure) => {
-                    let all = batch.iter().chain(&waiting);
-                    outcomes.extend(all.map(|c| unreachable(c.movement(), &failure)));
-                    break;
-                }
-            }
-        }
         let attendance = Attendance { host: fresh.as_ref().unwrap_or(attendance.host), ..attendance.clone() };
         outcomes.extend(together(&attendance, batch).await);
     }
     (outcomes, fresh)
+}
+
+/// Why nothing more is begun, if so.
+fn stops(attendance: &Attendance<'_>, outcomes: &[Outcome]) -> Option<Aftermath> {
+    if *attendance.interrupted.borrow() {
+        return Some(attendance.footprint.interrupted());
+    }
+    outcomes.iter().any(|o| o.exit != 0).then_some(Aftermath::NotReached)
+}
+
+/// A connection that was lost during the last switch is made anew before the next. Ctrl-C
+/// ends that.
+async fn renew(attendance: &Attendance<'_>, fresh: &mut Option<Host>) -> Result<()> {
+    let connecting = async {
+        match fresh.as_ref().unwrap_or(attendance.host).is_alive().await {
+            true => Ok(None),
+            false => attendance.ways.connect().await.map(Some),
+        }
+    };
+    if let Some(renewed) = unless(&attendance.interrupted, connecting).await.transpose()?.flatten() {
+        *fresh = Some(renewed);
+    }
+    Ok(())
 }
 
 fn unreachable(movement: &Move, failure: &Failure) -> Outcome {

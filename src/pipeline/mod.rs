@@ -13,6 +13,7 @@ pub mod glance;
 pub mod hook;
 pub mod host;
 pub mod init;
+pub mod interruption;
 pub mod keep;
 pub mod known;
 pub mod line;
@@ -80,11 +81,8 @@ impl Context {
         aftermath: Aftermath,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let mut interrupted = self.interrupted.clone();
-        tokio::select! {
-            result = work => result,
-            _ = interrupted.wait_for(|yes| *yes) => Err(Failure::new(aftermath, "interrupted")),
-        }
+        let left = || Err(Failure::new(aftermath, "interrupted"));
+        interruption::unless(&self.interrupted, work).await.unwrap_or_else(left)
     }
 }
 

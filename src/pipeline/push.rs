@@ -1,6 +1,7 @@
 //! Carrying out a plan: copy, switch one after another, let go of what was held.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::Context;
 use super::attendance::Attendance;
@@ -20,6 +21,9 @@ use crate::stage::Copied;
 use crate::stage::copy;
 pub use crate::stage::copy::{PassThrough, SigningKey};
 use crate::stage::switch::Facts;
+
+/// Longest time to connect once more for what need not be done.
+const ONE_TRY: Duration = Duration::from_secs(5);
 
 /// How to carry it out.
 #[derive(Debug, Clone, Default)]
@@ -146,8 +150,12 @@ async fn settle(
 ) {
     if !fresh.as_ref().unwrap_or(site.host).is_alive().await {
         // Once is enough: what stays behind is only a root that the next push drops after
-        // a day.
-        fresh = site.ways().connect().await.ok();
+        // a day. Whoever has pressed Ctrl-C does not wait long for that.
+        let connecting = site.ways().connect();
+        fresh = match *context.interrupted.borrow() {
+            true => tokio::time::timeout(ONE_TRY, connecting).await.ok().and_then(Result::ok),
+            false => connecting.await.ok(),
+        };
     }
     if let Err(failure) = copy::settle(fresh.as_ref().unwrap_or(site.host), pending, heard).await {
         context.events.send(Event::Warning { message: failure.message });

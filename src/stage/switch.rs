@@ -10,7 +10,7 @@ use crate::host::script::{self, Reply};
 use crate::host::{Host, identity, probe};
 use crate::model::check::{Check, Expect, From, Probe};
 use crate::model::inventory::FlakeFacts;
-use crate::model::name::TransactionId;
+use crate::model::name::{TransactionId, VmName};
 use crate::model::plan::{How, Move};
 use crate::model::store_path::StorePath;
 use crate::model::terms::Terms;
@@ -224,23 +224,29 @@ pub struct Ended {
 /// Starts the transaction and follows it to its end; each event goes to `on_event`.
 ///
 /// # Errors
-/// Refused (12) when it could not be started; unreachable (11) when the link was lost, and
-/// then the caller follows again: the transaction goes on by itself.
+/// Refused (12) when it could not be started; unknown (40) when its record has gone
+/// meanwhile; unreachable (11) when the link was lost, and then the caller follows again: the
+/// transaction goes on by itself.
 pub async fn start(host: &Host, trial: &OnTrial, on_event: impl FnMut(events::Line)) -> Result<Ended> {
     let reply = follow(host, script::BEGIN_TRANSACTION, &trial.input, on_event).await?;
-    let said = reply.lines.join("\n");
-    match reply.code {
-        0 => ended(&reply),
-        code => {
-            let what = if code == 73 { "write to /var/lib/deployvm" } else { "start a transient unit" };
-            let vm = &trial.movement.vm;
-            Err(Failure::new(Aftermath::Refused, format!("cannot {what} on the hypervisor for {vm}"))
-                .output(&format!("{said}\n{}", reply.fields.join("\n")))
-                .help(
-                    "see whether the disk is full or read-only: df -h /var/lib; systemctl is-system-running",
-                ))
-        }
-    }
+    begun(&trial.movement.vm, &reply)
+}
+
+/// What the answer of a script that begins and then follows says. Only where it says that
+/// it has not begun is nothing touched.
+fn begun(vm: &VmName, reply: &Reply) -> Result<Ended> {
+    const ROOM: &str =
+        "see whether the disk is full or read-only: df -h /var/lib; systemctl is-system-running";
+    let (what, help) = match reply.code {
+        65 => ("read the whole transaction", "the connection may have been cut: try again"),
+        73 => ("write to /var/lib/deployvm", ROOM),
+        74 => ("start a transient unit", ROOM),
+        _ => return ended(reply),
+    };
+    let said = reply.lines.iter().chain(&reply.fields).map(String::as_str);
+    Err(Failure::new(Aftermath::Refused, format!("cannot {what} on the hypervisor for {vm}"))
+        .output(&said.collect::<Vec<_>>().join("\n"))
+        .help(help))
 }
 
 /// Follows a transaction that was started before.
@@ -267,7 +273,8 @@ async fn follow(
 }
 
 fn ended(reply: &Reply) -> Result<Ended> {
-    let recorded = reply.fields.first().and_then(|text| events::parse_outcome(text));
+    let first = reply.fields.first().filter(|_| reply.code == 0);
+    let recorded = first.and_then(|text| events::parse_outcome(text));
     let recorded = recorded.ok_or_else(|| {
         Failure::new(Aftermath::Unknown, "the hypervisor has no record of how the switch ended")
             .help("see `deployvm status` and `deployvm history`")
@@ -277,4 +284,29 @@ fn ended(reply: &Reply) -> Result<Ended> {
         console: reply.fields.get(1).cloned().unwrap_or_default(),
         checks: reply.fields.iter().skip(2).cloned().collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_not_begun_is_refused() {
+        let vm = "vm1".parse::<VmName>().unwrap();
+        let said = |code: u32, fields: &[&str]| {
+            let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+            begun(&vm, &Reply { code, fields, ..Reply::default() })
+        };
+        for code in [65, 73, 74] {
+            let failure = said(code, &["why not"]).unwrap_err();
+            assert_eq!((failure.aftermath.code(), failure.output), (12, vec!["why not".to_owned()]));
+            assert!(failure.message.ends_with(" on the hypervisor for vm1"), "{}", failure.message);
+        }
+        // The record was removed while it was followed: the VM was touched.
+        for code in [1, 64, 66, 255] {
+            assert_eq!(said(code, &["refused\n12\n\nlocked\n\n\n"]).unwrap_err().aftermath.code(), 40);
+        }
+        assert_eq!(said(0, &[]).unwrap_err().aftermath.code(), 40);
+        assert!(said(0, &["refused\n12\n\nlocked\n\n\n"]).is_ok());
+    }
 }

@@ -196,6 +196,12 @@ impl Host {
         }
     }
 
+    /// Whether it answers over the connection. Nobody may have noticed yet that a line is
+    /// gone: then this ends when somebody does.
+    pub async fn answers(&self) -> bool {
+        self.is_alive().await && self.script(script::NEEDS, &[]).await.is_ok()
+    }
+
     /// What starts [`script::COMMAND`] there, as root.
     pub fn command(&self) -> Argv {
         self.line(self.spelled())

@@ -81,6 +81,18 @@ fn is_word(said: &str) -> bool {
         || said.strip_prefix("no-").is_some_and(is_name)
 }
 
+/// Whether the question was asked when this word was found: otherwise the word says
+/// nothing about what was to be asked.
+pub fn was_asked(probe: &Probe, found: &str) -> bool {
+    match found {
+        "ok" | "no-reply" => true,
+        // To ask a resolver is the whole question there.
+        "unresolved" => matches!(probe, Probe::Dns { .. }),
+        "broken" => false,
+        other => !["no-", "ssh-", "host-key-"].iter().any(|begins| other.starts_with(begins)),
+    }
+}
+
 /// For each check, the program that it needs and the place lacks.
 ///
 /// # Errors

@@ -130,3 +130,20 @@ fn only_a_whole_answer_counts() {
     assert_eq!(answer(From::Vm, &output(127, "timeout\n")), "broken");
     assert_eq!(answer(From::Laptop, &output(0, "")), "broken");
 }
+
+#[test]
+fn what_says_that_nobody_asked() {
+    let tcp = Probe::Tcp { host: "x".to_owned(), port: 1 };
+    for word in
+        ["broken", "unresolved", "no-way-in", "no-curl", "no-program", "ssh-failed", "host-key-unknown"]
+    {
+        assert!(!was_asked(&tcp, word), "{word}");
+    }
+    for word in
+        ["ok", "refused", "timeout", "unreachable", "wrong-body", "no-reply", "bad-reply", "nonzero-3"]
+    {
+        assert!(was_asked(&tcp, word), "{word}");
+    }
+    let dns = Probe::Dns { name: "x".to_owned() };
+    assert!(was_asked(&dns, "unresolved") && !was_asked(&dns, "no-getent"));
+}

@@ -7,7 +7,7 @@ use super::known::{self, Aim, Settle, recall};
 use super::past::{Looked, open};
 use super::prepare::{request, wishes};
 use super::{Choices, Context, Intent, Target, look};
-use crate::error::{Result, last_lines};
+use crate::error::{Aftermath, Failure, Result, last_lines};
 use crate::host::probe;
 use crate::model::check::CheckResult;
 use crate::model::event::Event;
@@ -27,7 +27,7 @@ use crate::stage::{judge, observe};
 ///
 /// # Errors
 /// 2 for a bad wish, 10 when the flake itself does not evaluate, 11 when the hypervisor
-/// cannot be reached.
+/// cannot be reached, or not any more.
 pub async fn with_flake(context: &Context, intent: Intent<'_>) -> Result<Vec<Outcome>> {
     let request = request(context, &intent)?;
     let connection = async {
@@ -54,7 +54,8 @@ pub async fn with_flake(context: &Context, intent: Intent<'_>) -> Result<Vec<Out
 /// Runs the checks with which what runs was deployed.
 ///
 /// # Errors
-/// 2 for a word that the hypervisor does not know, 11 when it cannot be reached.
+/// 2 for a word that the hypervisor does not know, 11 when it cannot be reached, or not
+/// any more.
 pub async fn without_flake(
     context: &Context,
     target: &Target,
@@ -70,7 +71,26 @@ pub async fn without_flake(
     let aims = aims(&chosen, &looked.observed);
     let recalled = recall(&looked.host, &aims).await?;
     let wishes = known::wishes(&aims, &recalled, settle)?;
-    run(context, &mut looked, &wishes).await
+    let mut outcomes: Vec<Outcome> = without_runner(&chosen, &aims).collect();
+    for outcome in &outcomes {
+        context.events.send(Event::Done { outcome: outcome.clone() });
+    }
+    outcomes.extend(run(context, &mut looked, &wishes).await?);
+    outcomes.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(outcomes)
+}
+
+/// Those of which nobody can say what they run: nothing is known of their checks either.
+fn without_runner<'a>(chosen: &'a [VmName], aims: &'a [Aim]) -> impl Iterator<Item = Outcome> + 'a {
+    let unknown = chosen.iter().filter(|vm| aims.iter().all(|aim| aim.vm != **vm));
+    unknown.map(|vm| {
+        let mut outcome = Outcome::new(vm.clone(), Ended::Failed, 32);
+        outcome.reason = Some("no-runner".to_owned());
+        outcome.detail = Some(format!(
+            "what it has staged and booted are no store paths: see /var/lib/microvms/{vm} on the hypervisor"
+        ));
+        outcome
+    })
 }
 
 /// What these VMs run, or else have staged.
@@ -102,10 +122,24 @@ async fn run(context: &Context, looked: &mut Looked, wishes: &[Wish]) -> Result<
     for movement in &plan.moves {
         let wanted = wishes.iter().find(|wish| wish.vm == movement.vm).and_then(|wish| wish.wanted.as_ref());
         let outcome = one(context, looked, movement, wanted, terms(&movement.vm)).await;
+        // Without a line nobody can tell what holds, of this one and of all that follow.
+        if outcome.exit != 0 && !looked.host.answers().await {
+            return Err(lost(&movement.vm, outcomes.len(), plan.moves.len()));
+        }
         context.events.send(Event::Done { outcome: outcome.clone() });
         outcomes.push(outcome);
     }
     Ok(outcomes)
+}
+
+/// The line is gone, and nobody is to blame for what fails.
+fn lost(vm: &VmName, checked: usize, all: usize) -> Failure {
+    let message = format!(
+        "the connection was lost while {vm} was checked: of {all} VMs {checked} were checked before, \
+         and nothing can be said of the rest"
+    );
+    Failure::new(Aftermath::Unreachable, message)
+        .help("nothing was changed: check again when the hypervisor can be reached; to see why not: deployvm doctor")
 }
 
 /// A process that has just started may yet fall: looks again once each has had its time.
@@ -162,4 +196,38 @@ fn broken(vm: &VmName, error: &str) -> Outcome {
     let mut outcome = Outcome::new(vm.clone(), Ended::Failed, 10);
     outcome.detail = Some(format!("it does not evaluate: {}", last_lines(error, 3).join(" ")));
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::observed::Found;
+
+    #[test]
+    fn a_vm_without_a_runner_is_not_left_out() {
+        let path = "/nix/store/0123abcd0123abcd0123abcd0123abcd-microvm-qemu-vm2".to_owned();
+        let mut observed = Observed::default();
+        let vms: Vec<VmName> = ["vm1", "vm2"].map(|name| name.parse().unwrap()).to_vec();
+        let broken = Found {
+            current: Some("/tmp/elsewhere".to_owned()),
+            booted: None,
+            ..Found::example("active", path.clone())
+        };
+        observed.vms = vms.iter().cloned().zip([broken, Found::example("active", path)]).collect();
+        let aims = aims(&vms, &observed);
+        let said: Vec<Outcome> = without_runner(&vms, &aims).collect();
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert_eq!((said[0].name.as_str(), said[0].exit), ("vm1", 32));
+        assert!(said[0].detail.as_deref().unwrap().contains("/var/lib/microvms/vm1"), "{said:?}");
+    }
+
+    #[test]
+    fn says_how_far_it_came() {
+        let failure = lost(&"vm2".parse().unwrap(), 1, 3);
+        assert_eq!(failure.aftermath.code(), 11);
+        assert!(
+            failure.message.contains("while vm2 was checked: of 3 VMs 1 were checked before"),
+            "{failure}"
+        );
+    }
 }

@@ -197,34 +197,75 @@ impl Sitting<'_> {
 }
 
 async fn conclude(sitting: &Sitting<'_>, ended: Ended, results: Vec<CheckResult>) -> Result<Outcome> {
-    let Sitting { attendance, trial, before, host, .. } = *sitting;
+    let Sitting { attendance, trial, host, .. } = *sitting;
     let mut outcome = outcome_of(trial, ended, results);
-    if outcome.result == Word::RolledBack {
-        see_to_the_rest(trial, &probe::way(host, &trial.movement), before, &mut outcome).await;
-    }
+    let fresh =
+        if outcome.result == Word::RolledBack { see_to_the_rest(sitting, &mut outcome).await } else { None };
+    let host = fresh.as_ref().unwrap_or(host);
     aftercare::complete(host, &mut outcome).await;
     if outcome.exit == Aftermath::Left.code() && attendance.facts.verb == "push" {
         aftercare::find_before(host, trial.movement.from.as_ref(), &mut outcome).await;
     }
+    if let Some(fresh) = fresh {
+        fresh.close().await;
+    }
     Ok(outcome)
 }
 
-/// An undo is good when everything that passed before passes again, here as well.
-async fn see_to_the_rest(trial: &OnTrial, way: &probe::Way, before: &judge::Before, outcome: &mut Outcome) {
-    let lost = judge::lost(&trial.movement, way, before).await;
+/// An undo is good when everything that passed before passes again, here as well. What
+/// fails while the line is gone is asked once more, over a new connection, which is
+/// returned; if there is none, nothing is known against the undo.
+async fn see_to_the_rest(sitting: &Sitting<'_>, outcome: &mut Outcome) -> Option<Host> {
+    let Sitting { attendance, trial, before, host, .. } = *sitting;
+    let movement = &trial.movement;
+    let ask = async |host: &Host| judge::lost(movement, &probe::way(host, movement), before).await;
+    let mut lost = ask(host).await;
     if lost.is_empty() {
-        return;
+        return None;
     }
+    let mut fresh = None;
+    if !host.answers().await {
+        let message = format!("{}: the connection was lost; connecting again", movement.vm);
+        attendance.events.send(Event::Warning { message });
+        let Ok(again) = attendance.ways.connect().await else {
+            outcome.detail = Some(not_asked(&lost));
+            return None;
+        };
+        lost = ask(&again).await;
+        let gone = !lost.is_empty() && !again.answers().await;
+        fresh = Some(again);
+        if gone {
+            outcome.detail = Some(not_asked(&lost));
+            return fresh;
+        }
+    }
+    if !lost.is_empty() {
+        outcome.result = Word::Failed;
+        outcome.exit = Aftermath::Unknown.code();
+        let met = |check: &CheckResult| format!(" ({})", check.note.as_deref().unwrap_or("failed"));
+        outcome.detail = Some(format!(
+            "what ran before runs again, but this passed before and does not now: {}",
+            names(&lost, met)
+        ));
+    }
+    fresh
+}
+
+/// What is said of checks after an undo that the hypervisor has found good, while nobody
+/// could ask them.
+fn not_asked(lost: &[CheckResult]) -> String {
+    format!(
+        "what ran before runs again, but the connection was lost, and whether this passes again is not known: {}",
+        names(lost, |_| String::new())
+    )
+}
+
+fn names(checks: &[CheckResult], more: impl Fn(&CheckResult) -> String) -> String {
     let name = |check: &CheckResult| {
-        format!("{} from {} ({})", check.name, check.from, check.note.as_deref().unwrap_or("failed"))
+        let CheckResult { name, from, .. } = check;
+        format!("{name} from {from}{}", more(check))
     };
-    let names: Vec<String> = lost.iter().map(name).collect();
-    outcome.result = Word::Failed;
-    outcome.exit = Aftermath::Unknown.code();
-    outcome.detail = Some(format!(
-        "what ran before runs again, but this passed before and does not now: {}",
-        names.join(", ")
-    ));
+    checks.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// The deadlines of the transaction and a minute: so long it is worth connecting again. One

@@ -10,7 +10,7 @@ use super::{Choices, Context, SettleOne, Target};
 use crate::error::{Failure, Result};
 use crate::model::event::Event;
 use crate::model::name::{VmName, Word};
-use crate::model::observed::Found;
+use crate::model::observed::{Found, Observed};
 use crate::model::outcome::{Outcome, Word as Ended};
 use crate::model::plan::{How, Move, Plan};
 use crate::model::store_path::StorePath;
@@ -50,12 +50,7 @@ pub async fn prepare(context: &Context, errand: &Errand<'_>) -> Result<Ready> {
     let installed: BTreeSet<VmName> = looked.observed.vms.keys().cloned().collect();
     let chosen = select::among(&errand.typed, &installed, &errand.tags)?;
     let looked = looked.in_turn(context, &chosen).await?;
-    let mut aims = Vec::new();
-    for vm in chosen {
-        let Some(found) = looked.observed.vms.get(&vm) else { continue };
-        let path = boots(&vm, found)?;
-        aims.push(Aim { number: generations::number_of(found, &path).unwrap_or(0), vm, path });
-    }
+    let aims = aims(chosen, &looked.observed)?;
     let recalled = recall(&looked.host, &aims).await?;
     let wishes = wishes(&aims, &recalled, &errand.settle)?;
     let name = &errand.target.name;
@@ -68,6 +63,17 @@ pub async fn prepare(context: &Context, errand: &Errand<'_>) -> Result<Ready> {
         }
     }
     Ok(Ready { plan, looked })
+}
+
+/// What each of them boots. Who waited for others may find that it is gone by then.
+fn aims(chosen: Vec<VmName>, observed: &Observed) -> Result<Vec<Aim>> {
+    let aim = |vm: VmName| {
+        let unknown = || select::unknown(vm.as_str(), &observed.vms.keys().cloned().collect());
+        let found = observed.vms.get(&vm).ok_or_else(unknown)?;
+        let path = boots(&vm, found)?;
+        Ok(Aim { number: generations::number_of(found, &path).unwrap_or(0), vm, path })
+    };
+    chosen.into_iter().map(aim).collect()
 }
 
 /// What a start boots; for a stop, what runs.
@@ -136,4 +142,23 @@ pub(super) fn explain(outcome: &mut Outcome, power: Power, answers: &str) {
         _ => return,
     };
     outcome.detail = Some(said);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vm_that_went_while_others_were_waited_for_is_not_left_out() {
+        let path = "/nix/store/0123abcd0123abcd0123abcd0123abcd-microvm-qemu-vm2";
+        let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<VmName>>();
+        let mut observed = Observed::default();
+        observed.vms.insert("vm2".parse().unwrap(), Found::example("active", path.to_owned()));
+        let Ok(there) = aims(names(&["vm2"]), &observed) else { panic!("vm2 is there") };
+        assert_eq!(there[0].path.as_str(), path);
+        let Err(failure) = aims(names(&["vm1", "vm2"]), &observed) else { panic!("vm1 is not there") };
+        assert_eq!(failure.aftermath, crate::error::Aftermath::Usage);
+        assert_eq!(failure.message, r#"the hypervisor knows no microVM "vm1""#);
+        assert!(failure.help.unwrap().contains("deployvm push vm1"));
+    }
 }

@@ -182,6 +182,9 @@ fn next(outcome: &Outcome) -> Vec<String> {
         // The second leaves it as it fails, to be looked at.
         30 | 31 => vec![format!("history {vm}"), format!("push --keep-failed {vm}")],
         32 if outcome.reason.as_deref() == Some("not-installed") => vec![format!("push {vm}")],
+        32 if outcome.reason.as_deref() == Some("no-runner") => {
+            vec![format!("doctor {vm}"), format!("push {vm}")]
+        }
         32 => vec![format!("logs {vm}"), way_back(outcome)],
         _ => vec![format!("status {vm}")],
     };

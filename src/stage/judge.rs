@@ -43,24 +43,25 @@ impl Verdict {
     }
 }
 
-/// How a check fared just before anything was touched: `None` where nothing ran.
+/// How a check fared just before anything was touched: `None` where nothing ran, or where
+/// nobody could ask.
 pub type Before = Vec<Option<bool>>;
 
-/// Asks the laptop's and the guest's checks once, before anything is touched: for the
-/// excuse of interface.md, and to know what must pass again after an undo.
+/// How often an excusable check is asked before it counts as one that failed before, and
+/// the time in between: about three seconds in all. `checks.sh` does the same.
+const LOOKS: u32 = 3;
+const BETWEEN: Duration = Duration::from_millis(1500);
+
+/// Asks the laptop's and the guest's checks before anything is touched: for the excuse of
+/// interface.md, and to know what must pass again after an undo.
 pub async fn before(movement: &Move, way: &Way) -> Before {
     let checks: Vec<&Check> = movement.elsewhere().collect();
     if !movement.running {
         return checks.iter().map(|_| None).collect();
     }
     let turn = Arc::new(Turn::default());
-    let ask = |check: Check, way: Way, turn: Arc<Turn>| async move {
-        // Once is enough to know.
-        let once = Check { expect: Expect::Ok, ..check.clone() };
-        let found = turn.ask(&once, &way).await;
-        Some(holds(&check, &found))
-    };
-    together(checks, |check| ask(check, way.clone(), turn.clone()), |_, _| ()).await
+    let look = |check: Check, way: Way, turn: Arc<Turn>| async move { turn.look(&check, &way).await };
+    together(checks, |check| look(check, way.clone(), turn.clone()), |_, _| ()).await
 }
 
 /// Runs those of the laptop's and the guest's checks that expect `wanted`, all at once,
@@ -198,6 +199,27 @@ impl Turn {
         probe::ask(check, way).await
     }
 
+    /// How a check fares before anything is touched. Only a failure that was really found
+    /// may become an excuse, and not one that is over with the next question.
+    async fn look(&self, check: &Check, way: &Way) -> Option<bool> {
+        // A refusal need not be thrice as sure here.
+        let once = Check { expect: Expect::Ok, ..check.clone() };
+        let looks = if check.excusable { LOOKS } else { 1 };
+        for left in (0..looks).rev() {
+            let found = self.ask(&once, way).await;
+            if holds(check, &found) {
+                return Some(true);
+            }
+            if !probe::was_asked(&check.probe, &found) {
+                return None;
+            }
+            if left > 0 {
+                tokio::time::sleep(BETWEEN).await;
+            }
+        }
+        Some(false)
+    }
+
     async fn attempt(&self, check: &Check, way: &Way) -> CheckResult {
         let began = clock::moment();
         let mut pause = Duration::from_millis(100);
@@ -292,3 +314,7 @@ fn decision(id: &TransactionId, verdict: Verdict, results: &[CheckResult]) -> Ve
     let json: Vec<String> = results.iter().filter_map(|r| serde_json::to_string(r).ok()).collect();
     vec![id.to_string(), verdict.word().to_owned(), json.join(",")]
 }
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -222,6 +222,27 @@ fn what_failed_before_is_excused_and_nothing_else() {
 }
 
 #[test]
+fn what_failed_for_a_moment_before_is_no_excuse() {
+    let lab = Lab::deployed(&[]);
+    for place in ["hypervisor", "laptop"] {
+        let file = flag(&lab, place, false);
+        // Fails when it is asked for the first time, and then wherever the old one does not run.
+        let fails = format!("if ! [ -e {file} ]; then touch {file}; exit 1; fi");
+        let asks = format!("curl -s http://10.2.0.2/ | grep -q 'version good-{place}'");
+        let says = format!("exec = [\"sh\", \"-c\", \"{fails}; {asks}\"]\nfrom = [\"{place}\"]\nwithin = 3");
+        declare(&lab, "vm2", &format!("good-{place}"), &[("it", &says)]);
+        lab.push(&["vm2"]).expect(0);
+        flag(&lab, place, false);
+        lab.edit_vm("vm2", "version = \"bad\";");
+        let pushed = lab.push(&["vm2"]).expect(31);
+        pushed.vm_is("vm2", "rolled-back", 31);
+        ended(&pushed, "vm2", &[(&format!("it@{place}"), "nonzero-1")]);
+        lab.answers("vm2", &format!("vm2 version good-{place}"));
+        lab.tidy();
+    }
+}
+
+#[test]
 fn an_undo_is_good_when_what_passed_before_passes_again() {
     let lab = Lab::deployed(&[]);
     for place in ["hypervisor", "laptop"] {

@@ -28,6 +28,7 @@ fn what_to_type_next() {
         Outcome { from: None, ..kept(None) },
         Outcome { to: None, ..ended(32, Word::Failed, "check-failed") },
         Outcome { to: None, from: None, ..ended(32, Word::Failed, "not-installed") },
+        Outcome { to: None, from: None, ..ended(32, Word::Failed, "no-runner") },
         Outcome { name: VmName::host(), ..interrupted() },
         again("host rollback --to 1", Outcome { name: VmName::host(), ..interrupted() }),
     ];
@@ -47,6 +48,7 @@ fn what_to_type_next() {
     left as it is: deployvm logs vm2; deployvm push vm2
     left as it is: deployvm logs vm2; deployvm rollback vm2
     absent: deployvm push vm2
+    left as it is: deployvm doctor vm2; deployvm push vm2
     what ran before runs again (0123abcd-microvm-qemu-vm2): deployvm host push
     what ran before runs again (0123abcd-microvm-qemu-vm2): deployvm host rollback --to 1
     ");

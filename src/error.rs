@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Aftermath {
-    /// 1: our bug, met before anything was touched.
+    /// 1: our bug, met before anything was touched; or an answer that could not be written.
     Bug = 1,
     /// 2: usage, settings or inventory invalid.
     Usage = 2,

@@ -9,10 +9,7 @@ fn main() -> ExitCode {
     cli::crash::install();
     let cli = match cli::command::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(usage) => {
-            cli::crash::show_usage(&usage);
-            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
-        }
+        Err(usage) => return ExitCode::from(cli::crash::show_usage(&usage)),
     };
     let code = cli::crash::caught(|| cli::run_to_end(cli)).unwrap_or_else(|failure| {
         cli::crash::show(&failure);

@@ -8,6 +8,8 @@
 mod ci;
 #[path = "cli/init.rs"]
 mod init;
+#[path = "cli/output.rs"]
+mod output;
 #[path = "cli/secrets.rs"]
 mod secrets;
 

@@ -58,6 +58,10 @@ pub struct Global {
     #[arg(long, global = true, num_args = 2, value_names = ["NAME", "VALUE"])]
     pub option: Vec<String>,
 
+    // Not typed: whether the command does nothing but answer.
+    #[arg(skip)]
+    pub answers: bool,
+
     // Not typed: what the git hook works with.
     #[arg(skip)]
     pub committed: Option<Committed>,

@@ -58,6 +58,24 @@ pub enum Command {
     Man(man::Args),
 }
 
+impl Command {
+    /// Whether it changes nothing, and its exit code is about its answer alone.
+    pub fn only_answers(&self) -> bool {
+        match self {
+            Self::Plan(_) | Self::Diff(_) | Self::Status(_) | Self::Check(_) | Self::Doctor(_) => true,
+            Self::Generations(_) | Self::History(_) | Self::Logs(_) | Self::Console(_) => true,
+            Self::Config(_) | Self::Completions(_) | Self::Man(_) => true,
+            Self::Push(args) => args.dry_run,
+            Self::Prune(args) => args.dry_run,
+            Self::Host(args) => args.action.only_answers(),
+            Self::Rollback(_) | Self::Start(_) | Self::Stop(_) | Self::Restart(_) | Self::Retire(_) => false,
+            Self::Pin(_) | Self::Unpin(_) | Self::Init(_) | Self::Hook(_) => false,
+            // The code is what was started's own.
+            Self::Ssh(_) | Self::Run(_) => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

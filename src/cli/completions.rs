@@ -1,11 +1,10 @@
 //! `deployvm completions`: what a shell needs to complete deployvm's command line.
 
-use std::io::Write as _;
-
 use clap::{Command, ValueEnum};
 use clap_complete::{Generator, Shell as Known};
 use clap_complete_nushell::Nushell;
 
+use super::crash::print;
 use crate::error::Result;
 
 /// Print completions for a shell
@@ -36,7 +35,7 @@ pub enum Shell {
 /// Prints them for this command line.
 ///
 /// # Errors
-/// None.
+/// When not all could be written (1).
 pub fn run(args: Args, command: &Command) -> Result<u8> {
     let command = &mut visible(command);
     let script = match args.shell {
@@ -47,9 +46,7 @@ pub fn run(args: Args, command: &Command) -> Result<u8> {
         Shell::Elvish => script(Known::Elvish, command),
         Shell::Powershell => script(Known::PowerShell, command),
     };
-    // A reader that closed the pipe has seen enough.
-    let _ = std::io::stdout().lock().write_all(&script);
-    Ok(0)
+    print(&script)
 }
 
 /// A command without what its help does not show either: generators would offer it.

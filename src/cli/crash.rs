@@ -1,7 +1,7 @@
 //! What a user sees when something went wrong: a failure in words, and for a panic,
 //! which is always our bug, one sentence instead of a backtrace.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::panic::{AssertUnwindSafe, PanicHookInfo};
 use std::sync::{Mutex, PoisonError};
 
@@ -54,14 +54,41 @@ pub fn show(failure: &Failure) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Prints what clap says, be it an error, `--help` or `--version`. An argument that it
-/// repeats drives no terminal, and no pipeline.
-pub fn show_usage(usage: &clap::Error) {
+/// Prints on stdout, where no reporter is at work. A reader that closed the pipe has seen
+/// enough.
+///
+/// # Errors
+/// When not all of it could be written.
+pub fn print(text: &[u8]) -> Result<u8> {
+    let mut stdout = std::io::stdout().lock();
+    whole(stdout.write_all(text).and_then(|()| stdout.flush()))?;
+    Ok(0)
+}
+
+fn whole(written: std::io::Result<()>) -> Result<()> {
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(
+            Aftermath::Bug,
+            format!("the output is not whole: cannot write to stdout: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Prints what clap says, be it an error, `--help` or `--version`, and returns the exit code.
+/// An argument that it repeats drives no terminal, and no pipeline.
+pub fn show_usage(usage: &clap::Error) -> u8 {
     let text = usage.render().to_string();
     let harmless: String = text.chars().filter(|c| *c == '\n' || !drives(*c)).collect();
     let harmless = report::ci::inert(&harmless);
-    // A closed pipe is no reason to complain.
-    let _ = if text == harmless { usage.print() } else { writeln!(std::io::stderr(), "{harmless}") };
+    let written = if text == harmless { usage.print() } else { writeln!(std::io::stderr(), "{harmless}") };
+    match whole(written) {
+        Err(failure) if !usage.use_stderr() => {
+            show(&failure);
+            failure.aftermath.code()
+        }
+        _ => u8::try_from(usage.exit_code()).unwrap_or(2),
+    }
 }
 
 fn sentence(info: &PanicHookInfo<'_>) -> String {

@@ -34,6 +34,17 @@ pub enum Action {
     Generations(GenerationsArgs),
 }
 
+impl Action {
+    /// Whether it changes nothing.
+    pub fn only_answers(&self) -> bool {
+        match self {
+            Self::Plan(_) | Self::Generations(_) => true,
+            Self::Push(args) => args.dry_run,
+            Self::Rollback(_) => false,
+        }
+    }
+}
+
 /// Print what host push would do, changing nothing
 ///
 /// Shows the closure diff of the system, what a switch would do to each VM, and what only a

@@ -120,7 +120,7 @@ async fn read(
     let follow = range.follow;
     let mut tell = |line| session.reporter.log(&line, prefixes);
     let reading = journals.read(&session.context, target, range, &mut tell);
-    let reading = session.context.unless_interrupted(Aftermath::Declined, reading);
+    let reading = session.context.unless_interrupted(Aftermath::Declined, session.reporter.pace(reading));
     tokio::select! {
         read = reading => match read {
             // There is no other end of it.

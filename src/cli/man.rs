@@ -1,9 +1,8 @@
 //! `deployvm man`: manual pages, made of the same source as `--help`.
 
-use std::io::Write as _;
-
 use clap::Command;
 
+use super::crash::print;
 use crate::error::{Failure, Result};
 
 /// Print a manual page
@@ -23,14 +22,12 @@ pub struct Args {
 /// Prints it.
 ///
 /// # Errors
-/// For a command that there is not (exit 2).
+/// For a command that there is not (exit 2), or when not all could be written (1).
 pub fn run(args: &Args, mut deployvm: Command) -> Result<u8> {
     // Gives every command its whole name.
     deployvm.build();
     let text = if args.list { list(&deployvm).into_bytes() } else { page(find(&deployvm, &args.command)?)? };
-    // A reader that closed the pipe has seen enough.
-    let _ = std::io::stdout().lock().write_all(&text);
-    Ok(0)
+    print(&text)
 }
 
 fn find<'a>(deployvm: &'a Command, words: &[String]) -> Result<&'a Command> {

@@ -51,7 +51,8 @@ pub fn run_to_end(cli: Cli) -> Result<u8> {
 /// # Errors
 /// Whatever the command says: the failure carries the exit code.
 pub async fn run(cli: Cli) -> Result<u8> {
-    let Cli { command, global } = cli;
+    let Cli { command, mut global } = cli;
+    global.answers = command.only_answers();
     match command {
         Command::Push(args) => push::run(&global, args).await,
         Command::Plan(args) => plan::run(&global, args).await,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::sync::watch;
@@ -11,7 +12,7 @@ use super::args::{BuildOn, Color, Global, Intent, Made, Selection};
 use super::crash;
 use super::settings::{self, Layers, Settled};
 use super::signals::Signals;
-use crate::error::{Failure, Result};
+use crate::error::{Aftermath, Failure, Result};
 use crate::model::access::Access;
 use crate::model::event::Events;
 use crate::model::inventory::Inventory;
@@ -20,7 +21,10 @@ use crate::model::settings::DeployvmOutput;
 use crate::pipeline::notebook::append;
 use crate::pipeline::push::{PassThrough, SigningKey};
 use crate::pipeline::{self, Choices, Chosen, Context, Footprint, Keyring, Patience, Target};
-use crate::report::{ColourChoice, Notebook, Reporter, Speech};
+use crate::report::{ColourChoice, Notebook, Reporter, Speech, Written};
+
+/// What is left to say after a signal has so long to be read.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A command at work.
 pub struct Session<'a> {
@@ -71,7 +75,8 @@ async fn speaking<'a>(
     };
     let speech =
         Speech { json: global.json, stream, colour, quiet: global.quiet, verbose: global.verbose, pulse };
-    let reporter = Reporter::start(speech, listen, notebook(global));
+    let reporter = Reporter::start(speech, listen, events.backlog(), notebook(global))
+        .map_err(|error| Failure::bug(format!("cannot start a thread: {error}")))?;
     let footprint = Footprint::default();
     crash::remember(&footprint);
     let patience = Patience::default();
@@ -83,9 +88,10 @@ async fn speaking<'a>(
     let keyring = Arc::new(Keyring::new(access));
     let context = Context { events, interrupted, footprint, patience, keyring, cache: cache_dir() };
     let session = Session { global, reporter, context };
+    let mut signals = Signals::listen();
     let result = tokio::select! {
         result = async { match wrong { Some(failure) => Err(failure), None => work(&session).await } } => result,
-        () = second_interrupt(&first) => Err(session.context.footprint.left()),
+        () = second_interrupt(&mut signals, &first) => Err(session.context.footprint.left()),
     };
     let code = match result {
         Ok(code) => code,
@@ -94,13 +100,38 @@ async fn speaking<'a>(
             failure.aftermath.code()
         }
     };
-    session.reporter.finish().await;
-    Ok(code)
+    let interrupted = *first.borrow();
+    let written = tokio::select! {
+        written = session.reporter.finish() => Some(written),
+        () = enough(&mut signals, interrupted) => None,
+    };
+    Ok(if global.answers { of_answer(code, written) } else { code })
+}
+
+/// The exit code of a command that does nothing but answer: without its whole answer, it did
+/// not do that. `None` is an answer that nobody took before a signal came.
+fn of_answer(code: u8, written: Option<Written>) -> u8 {
+    match (code, written) {
+        (0, Some(Written::Torn)) => 1,
+        (0, None) => Aftermath::Declined.code(),
+        (code, _) => code,
+    }
+}
+
+/// Returns when there was a signal and nobody has read what is left to say for a while, or
+/// when one more comes.
+async fn enough(signals: &mut Signals, interrupted: bool) {
+    if !interrupted {
+        signals.next().await;
+    }
+    tokio::select! {
+        () = tokio::time::sleep(GRACE) => {}
+        () = signals.next() => {}
+    }
 }
 
 /// Tells everybody at the first Ctrl-C, and returns at the second.
-async fn second_interrupt(first: &watch::Sender<bool>) {
-    let mut signals = Signals::listen();
+async fn second_interrupt(signals: &mut Signals, first: &watch::Sender<bool>) {
     signals.next().await;
     first.send_replace(true);
     signals.next().await;

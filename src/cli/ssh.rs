@@ -34,7 +34,11 @@ pub async fn run(global: &Global, args: Args) -> Result<u8> {
         let settle = |vm: &_, own: &_| settled.vm(vm, Some(own));
         let finding = ssh::find(context, &target, &args.vm, &settle, &args.command);
         let entrance = context.unless_interrupted(Aftermath::Declined, finding).await?;
-        session.reporter.hush().await;
+        let hushed = async {
+            session.reporter.hush().await;
+            Ok(())
+        };
+        context.unless_interrupted(Aftermath::Declined, hushed).await?;
         entrance.enter(context).await
     })
     .await

@@ -56,7 +56,8 @@ async fn work(session: &Session<'_>, args: &Args, every: Option<u32>) -> Result<
         return Ok(0);
     };
     session.reporter.watched(&rows, &Round { first: true, seconds: every, ..Round::default() });
-    let watching = context.unless_interrupted(Aftermath::Declined, watch(session, board, every));
+    let watching = session.reporter.pace(watch(session, board, every));
+    let watching = context.unless_interrupted(Aftermath::Declined, watching);
     tokio::select! {
         ended = watching => match ended {
             // There is no other end of it.

@@ -24,8 +24,8 @@ const MOST_ERRORS: usize = 2 << 20;
 const LONGEST_LINE: u64 = 1 << 20;
 /// Bytes of an answer that was too long.
 const MOST_SHOWN: usize = 4096;
-/// Lines that are read before others get their turn: whoever tells of them would fall
-/// behind otherwise, and what is still to be told fill the memory.
+/// Lines that are read before others get their turn: what is told of them is counted, and
+/// waited for where it is too much.
 const LINES_A_TURN: usize = 16;
 
 /// What another machine's answer may be.

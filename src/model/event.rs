@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::backlog::Backlog;
 use super::check::CheckResult;
 use super::name::VmName;
 use super::outcome::Outcome;
@@ -94,19 +95,46 @@ pub enum Event {
 /// The channel to the reporter. Sending never fails: when nobody listens any more,
 /// nobody needs to hear it.
 #[derive(Debug, Clone)]
-pub struct Events(tokio::sync::mpsc::UnboundedSender<Event>);
+pub struct Events {
+    to: tokio::sync::mpsc::UnboundedSender<Event>,
+    backlog: Backlog,
+}
+
+impl Event {
+    /// About how many bytes it takes while it waits to be said.
+    pub fn weight(&self) -> usize {
+        let text = match self {
+            Self::BuildLog { line } => line.len(),
+            Self::Warning { message } => message.len(),
+            _ => 0,
+        };
+        text + size_of::<Self>()
+    }
+}
 
 impl Events {
     /// A channel and its listening end.
     pub fn channel() -> (Self, tokio::sync::mpsc::UnboundedReceiver<Event>) {
         let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
-        (Self(sender), receiver)
+        (Self { to: sender, backlog: Backlog::default() }, receiver)
     }
 
-    /// Says that something happened.
+    /// What was sent and is not yet said; who says it takes it off.
+    pub fn backlog(&self) -> Backlog {
+        self.backlog.clone()
+    }
+
+    /// Says that something happened. Of build logs and of progress in copying only what
+    /// somebody still reads: no work waits for its reader.
     pub fn send(&self, event: Event) {
+        match &event {
+            Event::BuildLog { .. } if self.backlog.is_full() => return self.backlog.leave_out(),
+            Event::Copying { .. } if self.backlog.is_full() => return,
+            _ => {}
+        }
+        self.backlog.add(event.weight());
         // A closed channel means that the reporter has ended; see above.
-        let _ = self.0.send(event);
+        let _ = self.to.send(event);
     }
 
     /// Works, and says when that begins and how it ends: for a phase that may go on beside

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod address;
 pub mod argv;
+pub mod backlog;
 pub mod check;
 pub mod closure;
 pub mod derivation;

@@ -10,9 +10,9 @@ use serde::Serialize;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio::sync::watch::{Receiver, channel};
-use tokio::task::JoinHandle;
 
 use crate::error::Failure;
+use crate::model::backlog::Backlog;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::generation::Generation;
@@ -62,6 +62,7 @@ pub mod template;
 
 pub use ask::Answer;
 pub use difference::Difference;
+pub use mouth::Written;
 pub use watch::Round;
 
 use ci::{Alarm, Forge, Groups};
@@ -111,13 +112,13 @@ pub struct Speech {
 /// Takes a page of Markdown; what it says instead is why it could not be kept.
 pub type Notebook = Box<dyn FnMut(&str) -> Result<(), String> + Send>;
 
-/// The handle to the task that speaks. Everything is said in the order in which it
+/// The handle to the thread that speaks. Everything is said in the order in which it
 /// was handed in; events that were sent before come before.
 #[derive(Debug)]
 pub struct Reporter {
     said: UnboundedSender<Said>,
     ears: Ears,
-    task: JoinHandle<()>,
+    ended: oneshot::Receiver<Written>,
     speech: Speech,
     result: Page,
     progress: Page,
@@ -126,9 +127,17 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Starts the task. It must be called within a tokio runtime. Plans, results and
+    /// Starts the thread. What it says goes off the events' backlog. Plans, results and
     /// failures also go into the notebook, as Markdown.
-    pub fn start(speech: Speech, events: UnboundedReceiver<Event>, notebook: Option<Notebook>) -> Self {
+    ///
+    /// # Errors
+    /// When the system has no room for a thread.
+    pub fn start(
+        speech: Speech,
+        events: UnboundedReceiver<Event>,
+        backlog: Backlog,
+        notebook: Option<Notebook>,
+    ) -> std::io::Result<Self> {
         let terminal = Terminal::look();
         let (result, progress) = (terminal.result_page(speech), terminal.progress_page(speech));
         let voice = if speech.json && speech.stream {
@@ -165,9 +174,9 @@ impl Reporter {
             spoke: true,
         };
         let (said, receiver) = tokio::sync::mpsc::unbounded_channel();
-        let ears = Ears::new(events);
-        let task = tokio::spawn(mouth.run(receiver, ears.clone()));
-        Self { said, ears, task, speech, result, progress, notes, unread }
+        let ears = Ears::new(events, backlog);
+        let ended = mouth.on_its_own(receiver, ears.clone())?;
+        Ok(Self { said, ears, ended, speech, result, progress, notes, unread })
     }
 
     /// Whether the result is JSON.
@@ -297,7 +306,7 @@ impl Reporter {
     pub async fn unread(&self) {
         let mut unread = self.unread.clone();
         if unread.wait_for(|yes| *yes).await.is_err() {
-            // The task has ended, and we with it.
+            // The thread has ended, and we with it.
             std::future::pending::<()>().await;
         }
     }
@@ -340,15 +349,21 @@ impl Reporter {
     pub async fn hush(&self) {
         let (reply, done) = oneshot::channel();
         self.say(Said::Hush(reply));
-        // Without a task there is nothing left to say.
+        // Without a thread there is nothing left to say.
         let _ = done.await;
     }
 
-    /// Says what is left to say, and ends.
-    pub async fn finish(self) {
+    /// Does what only says something, such as reading a journal, and no faster than that is
+    /// written.
+    pub async fn pace<T>(&self, work: impl Future<Output = T>) -> T {
+        self.ears.backlog.pace(work).await
+    }
+
+    /// Says what is left to say, and ends. This takes as long as nobody reads.
+    pub async fn finish(self) -> Written {
         self.say(Said::End);
-        // The task does not panic; if it did, there is nobody left to say so.
-        let _ = self.task.await;
+        // The thread does not panic; if it did, that was said.
+        self.ended.await.unwrap_or(Written::Torn)
     }
 
     fn result(&self, text: impl FnOnce(Page) -> String, object: impl FnOnce() -> String) {

@@ -1,6 +1,7 @@
-//! The task that owns stdout and stderr. Events and finished texts come to it on
-//! two channels; it says them one after the other, so lines never interleave, and
-//! in the order in which they were handed in.
+//! What owns stdout and stderr. Events and finished texts come to it on two channels; it
+//! says them one after the other, so lines never interleave, and in the order in which
+//! they were handed in. It has a thread of its own: a write waits for as long as nobody
+//! reads, and the work must not.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -19,6 +20,7 @@ use super::json;
 use super::plain::Plain;
 use super::screen::{Drawing, Screen};
 use super::stream::Stream;
+use crate::model::backlog::Backlog;
 use crate::model::event::Event;
 use crate::model::name::VmName;
 
@@ -48,6 +50,29 @@ pub(super) enum Said {
     Hush(oneshot::Sender<()>),
     /// Nothing more comes.
     End,
+}
+
+impl Said {
+    /// About how many bytes it takes while it waits.
+    fn weight(&self) -> usize {
+        let text = match self {
+            Self::Event(event) => return event.weight(),
+            Self::Result(text) | Self::Progress(text) | Self::Failure(text) => text.len(),
+            Self::Held(text) | Self::Markdown(text) => text.len(),
+            Self::Draw(drawing) => drawing.text.len(),
+            _ => 0,
+        };
+        text + size_of::<Self>()
+    }
+}
+
+/// What became of the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It is where it should be, or its reader has seen enough.
+    Whole,
+    /// Not all of it could be written. That was said.
+    Torn,
 }
 
 /// How events are spoken.
@@ -95,24 +120,28 @@ impl Drop for Mouth {
     }
 }
 
-/// The stages' events, shared by the task that speaks of them and the handle, which
+/// The stages' events, shared by the one who speaks of them and the handle, which
 /// moves those that wait in front of what it says itself: two channels alone would
 /// not tell which came first.
 #[derive(Debug, Clone)]
-pub(super) struct Ears(Arc<Mutex<UnboundedReceiver<Event>>>);
+pub(super) struct Ears {
+    events: Arc<Mutex<UnboundedReceiver<Event>>>,
+    pub backlog: Backlog,
+}
 
 impl Ears {
-    pub fn new(events: UnboundedReceiver<Event>) -> Self {
-        Self(Arc::new(Mutex::new(events)))
+    pub fn new(events: UnboundedReceiver<Event>, backlog: Backlog) -> Self {
+        Self { events: Arc::new(Mutex::new(events)), backlog }
     }
 
     /// Says this after all events that were sent before.
     pub fn say(&self, said: Said, to: &UnboundedSender<Said>) {
         let mut events = self.lock();
-        // A closed channel means that the task has ended; then nobody listens.
+        // A closed channel means that the thread has ended; then nobody listens.
         while let Ok(event) = events.try_recv() {
             let _ = to.send(Said::Event(Box::new(event)));
         }
+        self.backlog.add(said.weight());
         let _ = to.send(said);
     }
 
@@ -133,13 +162,29 @@ impl Ears {
     }
 
     fn lock(&self) -> MutexGuard<'_, UnboundedReceiver<Event>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Mouth {
+    /// Speaks on a thread of its own. Nobody has to wait for it: it holds up no end of the
+    /// process.
+    pub fn on_its_own(
+        self,
+        said: UnboundedReceiver<Said>,
+        ears: Ears,
+    ) -> std::io::Result<oneshot::Receiver<Written>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let (ended, end) = oneshot::channel();
+        std::thread::Builder::new().name("mouth".to_owned()).spawn(move || {
+            // Nobody may wait any more.
+            let _ = ended.send(runtime.block_on(self.run(said, ears)));
+        })?;
+        Ok(end)
+    }
+
     /// Speaks until it is told to end, or until the reporter is gone.
-    pub async fn run(mut self, mut said: UnboundedReceiver<Said>, ears: Ears) {
+    pub async fn run(mut self, mut said: UnboundedReceiver<Said>, ears: Ears) -> Written {
         let mut pulse = self.pulse.map(tokio::time::interval);
         loop {
             let next = poll_fn(|cx| {
@@ -159,16 +204,35 @@ impl Mouth {
                 }
                 Heard::Said(said) => said,
             };
+            let weight = said.as_ref().map_or(0, Said::weight);
             match said {
                 Some(Said::Ask(question, reply)) => self.ask(&question, reply).await,
                 Some(Said::End) | None => break,
                 Some(said) => self.say(said),
             }
+            ears.backlog.remove(weight);
+            self.left_out(ears.backlog.take_left_out());
         }
+        self.end()
+    }
+
+    fn end(&mut self) -> Written {
         if let Voice::Human(human) = &mut self.voice {
             human.close(true, &mut self.stderr);
         }
         self.end_group();
+        self.screen.leave(&mut self.stdout);
+        let Some(error) = self.stdout.failed() else { return Written::Whole };
+        self.stderr.line(&format!("error: the output is not whole: cannot write to stdout: {error}"));
+        Written::Torn
+    }
+
+    /// Says that lines of build logs are missing.
+    fn left_out(&mut self, lines: u64) {
+        if lines > 0 {
+            let message = format!("{lines} lines of build logs are left out: nobody has read for too long");
+            self.event(&Event::Warning { message });
+        }
     }
 
     /// Says that it goes on, if nothing else has said so since the last time.

@@ -48,7 +48,7 @@ async fn everything_is_said_in_the_order_in_which_it_was_handed_in() {
     let kept = Kept::default();
     let (events, receiver) = Events::channel();
     let (said, queue) = tokio::sync::mpsc::unbounded_channel();
-    let ears = Ears::new(receiver);
+    let ears = Ears::new(receiver, Backlog::default());
     for number in 0..100 {
         events.send(warning(&format!("{number}")));
         ears.say(Said::Result(format!("result {number}")), &said);
@@ -68,7 +68,7 @@ async fn it_says_that_it_goes_on() {
     let (said, queue) = tokio::sync::mpsc::unbounded_channel();
     let mut mouth = mouth(Voice::Plain(Plain::new(0)), &kept);
     mouth.pulse = Some(Duration::from_millis(1));
-    let task = tokio::spawn(mouth.run(queue, Ears::new(receiver)));
+    let task = tokio::spawn(mouth.run(queue, Ears::new(receiver, Backlog::default())));
     events.send(Event::Phase { name: "look", total: None });
     let text = || String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
     while text().lines().count() < 3 {
@@ -86,7 +86,7 @@ async fn said_of_two(voice: Voice, failing: &'static str) -> String {
     let kept = Kept::default();
     let (events, receiver) = Events::channel();
     let (said, queue) = tokio::sync::mpsc::unbounded_channel();
-    let ears = Ears::new(receiver);
+    let ears = Ears::new(receiver, Backlog::default());
     for name in ["connect", "evaluate"] {
         events.send(Event::Phase { name, total: None });
     }
@@ -128,7 +128,7 @@ async fn it_ends_when_the_handle_is_gone_and_says_what_was_left() {
     events.send(Event::Phase { name: "look", total: None });
     events.send(warning("left"));
     drop(said);
-    mouth(Voice::Quiet(Plain::new(0)), &kept).run(queue, Ears::new(receiver)).await;
+    mouth(Voice::Quiet(Plain::new(0)), &kept).run(queue, Ears::new(receiver, Backlog::default())).await;
     assert_eq!(kept.0.lock().unwrap().as_slice(), b"warning: left\n");
 }
 
@@ -137,11 +137,52 @@ async fn without_a_terminal_nobody_is_asked() {
     let kept = Kept::default();
     let (_events, receiver) = Events::channel();
     let (said, queue) = tokio::sync::mpsc::unbounded_channel();
-    let ears = Ears::new(receiver);
+    let ears = Ears::new(receiver, Backlog::default());
     let (reply, answer) = oneshot::channel();
     ears.say(Said::Ask("Go on?".to_owned(), reply), &said);
     ears.say(Said::End, &said);
     mouth(Voice::Json, &kept).run(queue, ears).await;
     assert_eq!(answer.await.unwrap(), Answer::Unanswered);
     assert!(kept.0.lock().unwrap().is_empty());
+}
+
+/// Takes nothing until it is let.
+struct Stuck(Arc<Mutex<()>>, Kept);
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _let = self.0.lock().unwrap();
+        self.1.write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_who_does_not_read_and_build_logs_do_not_fill_the_memory() {
+    let (kept, gate) = (Kept::default(), Arc::new(Mutex::new(())));
+    let shut = gate.lock().unwrap();
+    let (events, receiver) = Events::channel();
+    let (said, queue) = tokio::sync::mpsc::unbounded_channel();
+    let ears = Ears::new(receiver, events.backlog());
+    let mut mouth = mouth(Voice::Plain(Plain::new(1)), &kept);
+    mouth.stderr = Stream::new(Stuck(gate.clone(), kept.clone()));
+    let end = mouth.on_its_own(queue, ears.clone()).unwrap();
+    events.send(Event::Phase { name: "build", total: None });
+    let line = "x".repeat(1 << 20);
+    for _ in 0..100 {
+        events.send(Event::BuildLog { line: line.clone() });
+    }
+    assert!(events.backlog().is_full());
+    events.send(Event::Phase { name: "look", total: None });
+    ears.say(Said::End, &said);
+    drop(shut);
+    assert_eq!(end.await.unwrap(), Written::Whole);
+    let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = text.lines().map(|line| line.get(9..40).unwrap_or(&line[9..])).collect();
+    let logs = lines.iter().filter(|line| line.starts_with("build: xxx")).count();
+    assert_eq!(logs, 8, "{lines:?}");
+    assert!(lines.contains(&"warning: 92 lines of build logs") && lines.contains(&"building"), "{lines:?}");
+    assert!(lines.last().unwrap().starts_with("looking"), "{lines:?}");
 }

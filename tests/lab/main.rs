@@ -48,6 +48,7 @@ mod secrets;
 mod sessions;
 mod tutorial;
 mod unlucky;
+mod unread;
 mod verbs;
 mod watch;
 mod why;

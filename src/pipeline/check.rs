@@ -135,11 +135,11 @@ async fn run(context: &Context, looked: &mut Looked, wishes: &[Wish]) -> Result<
 /// The line is gone, and nobody is to blame for what fails.
 fn lost(vm: &VmName, checked: usize, all: usize) -> Failure {
     let message = format!(
-        "the connection was lost while {vm} was checked: of {all} VMs {checked} were checked before, \
-         and nothing can be said of the rest"
+        "the connection was lost while {vm} was checked, after {checked} of {all} VMs: \
+         nothing can be said of the rest"
     );
     Failure::new(Aftermath::Unreachable, message)
-        .help("nothing was changed: check again when the hypervisor can be reached; to see why not: deployvm doctor")
+        .help("check again when the hypervisor can be reached; to see why it cannot: deployvm doctor")
 }
 
 /// A process that has just started may yet fall: looks again once each has had its time.
@@ -225,9 +225,6 @@ mod tests {
     fn says_how_far_it_came() {
         let failure = lost(&"vm2".parse().unwrap(), 1, 3);
         assert_eq!(failure.aftermath.code(), 11);
-        assert!(
-            failure.message.contains("while vm2 was checked: of 3 VMs 1 were checked before"),
-            "{failure}"
-        );
+        assert!(failure.message.contains("while vm2 was checked, after 1 of 3 VMs:"), "{failure}");
     }
 }

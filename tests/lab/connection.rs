@@ -89,8 +89,8 @@ fn a_line_that_drops_is_no_vm_that_fails() {
     check.is_asked();
     lab.script("link", &["down"]).expect(0);
     let said = Pushed(checking.wait(150)).expect(11);
-    said.0.says("the connection was lost while vm2 was checked: of 2 VMs 1 were checked before");
-    let ended = said.events("done").iter().map(|event| event["vm"].clone()).collect::<Vec<_>>();
+    said.0.says("the connection was lost while vm2 was checked, after 1 of 2 VMs");
+    let ended = said.events("done").iter().map(|event| event["vm"]["name"].clone()).collect::<Vec<_>>();
     assert_eq!(ended, ["vm1"], "{}", said.0);
     lab.script("link", &["up"]).expect(0);
     // With the line, it is that VM.

@@ -12,8 +12,11 @@ const SOON: Duration = Duration::from_secs(30);
 const PIPE: usize = 65_536;
 
 fn command(place: &Place, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_deployvm"));
-    command.args(args).current_dir(&place.0).env_clear().stdin(Stdio::null());
+    // Where whoever tests ignores SIGHUP (nohup), deployvm would as well.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_deployvm")]).args(args);
+    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command.current_dir(&place.0).stdin(Stdio::null());
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command
 }

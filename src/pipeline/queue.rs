@@ -55,19 +55,16 @@ pub async fn wait(
     wanted: &[(VmName, StorePath)],
     observed: Observed,
 ) -> Result<Observed> {
-    let is_busy = |vm: &VmName| {
-        let locked = observed.vms.get(vm).is_some_and(|found| found.locked.is_some());
-        locked || observed.open.iter().any(|open| open.vm == vm.as_str())
-    };
+    let locked =
+        |observed: &Observed, vm: &VmName| observed.vms.get(vm).is_some_and(|found| found.locked.is_some());
+    let is_busy =
+        |vm: &VmName| locked(&observed, vm) || observed.open.iter().any(|open| open.vm == vm.as_str());
     if context.patience.left().is_zero() || !vms.iter().any(is_busy) {
         return Ok(observed);
     }
     let mut told = Vec::new();
     loop {
         let holders = observe::holders(host, vms).await?;
-        if holders.is_empty() {
-            break;
-        }
         for (vm, holder) in &holders {
             if !told.contains(&(vm.clone(), holder.clone())) {
                 let seconds = context.patience.left().as_secs();
@@ -75,13 +72,20 @@ pub async fn wait(
                 context.events.send(Event::Warning { message });
             }
         }
+        if holders.is_empty() {
+            // Whoever had to become root has.
+            let observed = look::look(context, host, None, wanted).await?;
+            // Somebody else who waited may have been faster.
+            if !vms.iter().any(|vm| locked(&observed, vm)) || !context.patience.pause().await {
+                return Ok(observed);
+            }
+            continue;
+        }
         told = holders;
         if !context.patience.pause().await {
-            break;
+            return look::look(context, host, None, wanted).await;
         }
     }
-    // Whoever had to become root has.
-    look::look(context, host, None, wanted).await
 }
 
 /// The VMs to plan again because somebody else came first after the plan was made: all

@@ -13,9 +13,7 @@ fn a_switch_that_is_just_written_down() {
     let lab = Lab::deployed(&[]);
     lab.gates();
     lab.edit_vm("vm2", r#"version = "2";"#);
-    lab.arm(&WRITTEN);
-    let push = lab.pushing(&["vm2"], &[]);
-    lab.arrives(&WRITTEN, || Ok(()));
+    let push = lab.pushing_up_to(&WRITTEN, "vm2");
     let connections = lab.on_laptop("ssh").len();
     push.signal("INT");
     until("the hypervisor is asked", 60, || match lab.on_laptop("ssh") {
@@ -37,10 +35,8 @@ fn a_vm_that_was_not_touched_yet_is_left_alone() {
     let (old, before) = (lab.vm("vm2"), lab.transactions());
     lab.edit_vm("vm2", r#"version = "2";"#);
     let root = gate::named("root");
-    lab.arm(root);
-    let push = lab.pushing(&["vm2"], &[]);
+    let push = lab.pushing_up_to(root, "vm2");
     let id = lab.reaches(&before, "locked");
-    lab.arrives(root, || Ok(()));
     push.signal("INT");
     until("it is decided", 60, || {
         match lab.hv(&format!("readlink /var/lib/deployvm/transactions/{id}/decided")) {

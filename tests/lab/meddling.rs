@@ -34,9 +34,7 @@ fn while_the_guest_is_shut_down() {
     let (lab, theirs) = twice();
     lab.gates();
     let stop = gate::named("stop");
-    lab.arm(stop);
-    let push = lab.pushing(&["vm1"], &[]);
-    lab.arrives(stop, || Ok(()));
+    let push = lab.pushing_up_to(stop, "vm1");
     lab.stages(&theirs);
     lab.release(stop);
     let pushed = Pushed(push.wait(200)).expect(40);

@@ -108,9 +108,7 @@ fn a_power_cut_after_the_verdict_for_a_vm_without_autostart() {
         lab.gates();
         lab.edit_vm("vm1", &format!(r#"version = "{number}";"#));
         let step = gate::named(step);
-        lab.arm(step);
-        let push = lab.pushing(&["vm1"], &[]);
-        lab.arrives(step, || Ok(()));
+        let push = lab.pushing_up_to(step, "vm1");
         lab.script("reboot", &["--hard"]).expect(0);
         push.wait(200).expect(0);
         lab.answers("vm1", &format!("vm1 version {number}"));
@@ -130,10 +128,8 @@ fn a_torn_line_of_the_ledger_does_not_count() {
     let before = lab.transactions();
     lab.edit_vm("vm1", r#"version = "2";"#);
     let commit = gate::named("commit");
-    lab.arm(commit);
-    let push = lab.pushing(&["vm1"], &[]);
+    let push = lab.pushing_up_to(commit, "vm1");
     let id = lab.reaches(&before, "committing");
-    lab.arrives(commit, || Ok(()));
     let torn = format!(r#"{{"id":"{id}","vm":"vm1","checks":[{{"a":1}}"#);
     lab.hv(&format!("printf '%s' '{torn}' >>/var/lib/deployvm/ledger.jsonl")).expect(0);
     lab.release(commit);

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::harness::Lab;
-use crate::running::until;
+use crate::running::{Running, until};
 
 /// Where a step's program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +115,15 @@ impl Lab {
                 self.hv(&format!("cat >{to} <<'END'\n{text}END\nmv {to} {ON_HYPERVISOR}/armed")).expect(0);
             }
         }
+    }
+
+    /// Pushes a VM until it stands at a step.
+    #[track_caller]
+    pub fn pushing_up_to(&self, step: &Step, vm: &str) -> Running {
+        self.arm(step);
+        let push = self.pushing(&[vm], &[]);
+        self.arrives(step, || Ok(()));
+        push
     }
 
     /// Waits until a call stands at the gate; `alive` says what is wrong, if something is.

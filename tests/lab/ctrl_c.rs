@@ -8,6 +8,17 @@ use crate::running::{Running, until};
 /// What a transaction is about is flushed to the disk, before anybody can see it.
 const WRITTEN: Step = gate::step("begin", Hypervisor, "sync", "*/transactions/.new-*", "");
 
+/// Waits until somebody has decided.
+#[track_caller]
+fn decided(lab: &Lab, id: &str) {
+    until("it is decided", 60, || {
+        match lab.hv(&format!("readlink /var/lib/deployvm/transactions/{id}/decided")) {
+            said if said.code == 0 => Ok(()),
+            said => Err(said.said()),
+        }
+    });
+}
+
 #[test]
 fn a_switch_that_is_just_written_down() {
     let lab = Lab::deployed(&[]);
@@ -38,12 +49,7 @@ fn a_vm_that_was_not_touched_yet_is_left_alone() {
     let push = lab.pushing_up_to(root, "vm2");
     let id = lab.reaches(&before, "locked");
     push.signal("INT");
-    until("it is decided", 60, || {
-        match lab.hv(&format!("readlink /var/lib/deployvm/transactions/{id}/decided")) {
-            said if said.code == 0 => Ok(()),
-            said => Err(said.said()),
-        }
-    });
+    decided(&lab, &id);
     lab.release(root);
     let pushed = Pushed(push.wait(200)).expect(30);
     assert_eq!(pushed.vm_is("vm2", "rolled-back", 30)["reason"], "interrupted");
@@ -82,5 +88,26 @@ fn a_vm_that_was_to_be_retired_is_still_there() {
 
     retire().wait(120).expect(0);
     assert!(lab.vm("vm1").current.is_none());
+    lab.tidy();
+}
+
+#[test]
+fn a_vm_that_was_not_started_yet_stays_down() {
+    let lab = Lab::deployed(&["--vms", "1"]);
+    let verb = |verb| ["deployvm", verb, "vm1", "-H", HYPERVISOR, "--yes", "--json"];
+    lab.laptop(&verb("stop")).expect(0);
+    lab.gates();
+    let (before, record) = (lab.transactions(), gate::named("record"));
+    lab.arm(record);
+    let start = Running::start(lab.command(&verb("start")), false);
+    let id = lab.reaches(&before, "locked");
+    lab.arrives(record, || Ok(()));
+    start.signal("INT");
+    decided(&lab, &id);
+    lab.release(record);
+    let said = Pushed(start.wait(120)).expect(32);
+    said.0.says("asking the hypervisor to leave it as it is");
+    assert_eq!(said.vm("vm1")["reason"], "interrupted", "{}", said.0);
+    assert_eq!(lab.vm("vm1").pid, 0);
     lab.tidy();
 }

@@ -1,8 +1,14 @@
 //! Somebody stages another runner by hand in the middle of a switch: that is never
 //! overwritten.
 
-use crate::faults::gate;
-use crate::harness::{Lab, Pushed};
+use crate::faults::gate::{self, Place::Hypervisor, Step};
+use crate::harness::{HYPERVISOR, Lab, Pushed};
+use crate::running::Running;
+
+/// An undo asks the new guest to shut down.
+const UNDO: Step = gate::step("undo", Hypervisor, "setpriv", "*/microvm-shutdown", "undoing");
+/// A check that undoes everything.
+const NEVER: &str = "[vms.vm1.checks.never]\ntcp = \"10.1.0.2:9\"\nwithin = 1\n";
 
 /// A lab whose vm1 has run two versions, and the runner of the first.
 fn twice() -> (Lab, String) {
@@ -70,4 +76,50 @@ fn before_a_shutdown_in_good_order() {
     assert_eq!(lab.vm("vm1").current.as_deref(), Some(theirs.as_str()), "{}", pushed.0);
     assert_eq!(lab.last_entry("vm1")["reason"], "changed-by-others");
     lab.tidy_but("-pending-");
+}
+
+#[test]
+fn while_an_undo_shuts_the_new_guest_down() {
+    let (lab, theirs) = twice();
+    lab.write("deployvm.toml", NEVER);
+    lab.gates();
+    let push = lab.pushing_up_to(&UNDO, "vm1");
+    lab.stages(&theirs);
+    lab.release(&UNDO);
+    let pushed = Pushed(push.wait(200)).expect(40);
+    lab.has_staged(&pushed, &theirs);
+    assert_eq!(lab.vm("vm1").pid, 0, "nobody starts what is theirs to start");
+}
+
+#[test]
+fn while_a_first_deployment_is_undone() {
+    let lab = Lab::up(&[]);
+    lab.push(&["vm2"]).expect(0);
+    let theirs = lab.vm("vm2").current.unwrap();
+    lab.write("deployvm.toml", NEVER);
+    lab.gates();
+    let push = lab.pushing_up_to(&UNDO, "vm1");
+    lab.stages(&theirs);
+    lab.release(&UNDO);
+    let pushed = Pushed(push.wait(200)).expect(40);
+    lab.has_staged(&pushed, &theirs);
+}
+
+#[test]
+fn while_it_is_shut_down_to_be_retired() {
+    let lab = Lab::deployed(&[]);
+    let theirs = lab.vm("vm2").current.unwrap();
+    lab.laptop(&["git", "rm", "-q", "vms/vm1.nix"]).expect(0);
+    lab.commit();
+    lab.gates();
+    let (old, stop) = (lab.vm("vm1"), gate::named("stop"));
+    lab.arm(stop);
+    let argv = ["deployvm", "retire", "vm1", "-H", HYPERVISOR, "--yes", "--json"];
+    let retire = Running::start(lab.command(&argv), false);
+    lab.arrives(stop, || Ok(()));
+    lab.stages(&theirs);
+    lab.release(stop);
+    let retired = Pushed(retire.wait(200)).expect(32);
+    lab.has_staged(&retired, &theirs);
+    assert_eq!(lab.vm("vm1").generations, old.generations);
 }

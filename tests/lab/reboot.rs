@@ -3,9 +3,10 @@
 
 use serde_json::Value;
 
-use crate::harness::{HYPERVISOR, Lab};
+use crate::faults::gate::{self, Place::Hypervisor};
+use crate::harness::{HYPERVISOR, Lab, Pushed};
 use crate::hypervisor::Vm;
-use crate::running::until;
+use crate::running::{Running, until};
 
 /// A check that keeps the trial going until the hypervisor goes down.
 const NEVER: &str = "[vms.vm2.checks.never]\ntcp = \"10.2.0.2:9\"\nwithin = 100\n";
@@ -114,10 +115,54 @@ fn the_laptop_learns_what_a_reboot_did() {
     lab.script("reboot", &[]).expect(0);
     lab.answers("vm2", "vm2 version 1");
     // It followed the transaction all the time, and says what came of it.
-    let pushed = crate::harness::Pushed(push.wait(500));
+    let pushed = Pushed(push.wait(500));
     let said = pushed.vm("vm2");
     until("an outcome", 5, || lab.transaction_file(&id, "outcome").ok_or(format!("{}", pushed.0)));
     assert_eq!((pushed.0.code, &said["result"]), (30, &"rolled-back".into()), "{}", pushed.0);
     // What it held was to be let go over the connection that is lost.
+    lab.tidy_but("-pending-");
+}
+
+#[test]
+fn a_power_cut_in_the_middle_of_a_retirement() {
+    let lab = Lab::deployed(&[]);
+    lab.laptop(&["git", "rm", "-q", "vms/vm1.nix"]).expect(0);
+    lab.commit();
+    lab.gates();
+    let half = gate::step("unlink", Hypervisor, "rm", "-rf -- /var/lib/deployvm/terms/vm1 *", "");
+    lab.arm(&half);
+    let before = lab.transactions();
+    let argv = ["deployvm", "retire", "vm1", "-H", HYPERVISOR, "--yes", "--json"];
+    let retire = Running::start(lab.command(&argv), false);
+    let id = lab.reaches(&before, "stopped");
+    lab.arrives(&half, || Ok(()));
+    lab.script("reboot", &["--hard"]).expect(0);
+    let retired = Pushed(retire.wait(500)).expect(0);
+    assert_eq!(retired.vm("vm1")["result"], "done", "{}", retired.0);
+    let gone = lab.vm("vm1");
+    assert_eq!((&gone.current, &gone.booted, gone.pid), (&None, &None, 0), "{gone:#?}");
+    assert!(gone.generations.is_empty(), "{gone:#?}");
+    assert_eq!(lab.hv("ls /nix/var/nix/gcroots/microvm/*vm1 2>/dev/null || :").stdout, "");
+    let entries = lab.ledger().into_iter().filter(|e| e["id"] == id.as_str());
+    assert_eq!(entries.map(|e| e["result"].clone()).collect::<Vec<_>>(), ["done"]);
+    lab.tidy_but("-pending-");
+}
+
+#[test]
+fn what_was_staged_stays_so_when_only_the_record_was_to_be_written() {
+    let lab = Lab::deployed(&["--vms", "1"]);
+    lab.edit_vm("vm1", r#"version = "2";"#);
+    lab.push(&["--no-restart"]).expect(0);
+    let staged = lab.vm("vm1").current.unwrap();
+    // Undone, with what was staged before staged again, up to the line in the ledger.
+    lab.write("deployvm.toml", "[vms.vm1.checks.never]\ntcp = \"10.1.0.2:9\"\nwithin = 1\n");
+    lab.edit_vm("vm1", r#"version = "3";"#);
+    lab.gates();
+    let line = gate::step("ledger", Hypervisor, "date", "-u *", "undoing");
+    let push = lab.pushing_up_to(&line, "vm1");
+    assert_eq!(lab.vm("vm1").current.as_deref(), Some(staged.as_str()));
+    lab.script("reboot", &[]).expect(0);
+    let pushed = Pushed(push.wait(500)).expect(31);
+    assert_eq!(lab.vm("vm1").current.as_deref(), Some(staged.as_str()), "{}", pushed.0);
     lab.tidy_but("-pending-");
 }

@@ -98,8 +98,9 @@ run_verb() {
     # The terminal first: without one nothing is touched.
     step ready
     until=$(($(now) + patience))
-    while ! offered; do
+    while :; do
         if interrupted || [ -e "$dir/detach" ] || [ "$(now)" -ge "$until" ]; then refuse no-terminal; exit 0; fi
+        if offered; then break; fi
         sleep 0.1
     done
     # On a full disk it would not stand there.

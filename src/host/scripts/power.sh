@@ -55,8 +55,10 @@ up() {
 }
 
 # unlink_vm: every link and root that it has, but nothing that the guest wrote. Can be
-# run again after it was killed half-way.
+# run again after it was killed half-way: without `current`, nothing starts it again.
 unlink_vm() {
+    rm -f -- "$vmdir/current" || return 1
+    if [ -d "$vmdir" ]; then sync -- "$vmdir"; fi
     for link in "$profile"-*-link; do
         n=${link#"$profile"-} n=${n%-link}
         # That of another VM whose name only begins like this one's is not meant.
@@ -67,7 +69,7 @@ unlink_vm() {
     rm -rf -- "$base/terms/${vm:?}" "$base/pins/${vm:?}"
     rm -f -- "/nix/var/nix/gcroots/microvm/$vm" "/nix/var/nix/gcroots/microvm/booted-$vm" \
         "/nix/var/nix/gcroots/microvm/old-$vm"
-    for link in current booted old toplevel; do
+    for link in booted old toplevel; do
         if [ -L "$vmdir/$link" ]; then rm -f -- "$vmdir/$link"; fi
     done
     rm -f -- "$vmdir/flake" "$vmdir"/.current.*
@@ -77,14 +79,19 @@ unlink_vm() {
     step unlinked
 }
 
+# as_expected: `current` is what the laptop has seen.
+as_expected() {
+    here=$(readlink -- "$vmdir/current") || here=
+    [ "$here" = "$(p expect)" ]
+}
+
 # run_verb: everything up to a decision.
 run_verb() {
     mkdir -p "$dir/before" "$dir/result" || { refuse state-not-writable; exit 0; }
     keep began "$(now)"
     keep boot "$(boot_id)"
     step locked
-    here=$(readlink -- "$vmdir/current") || here=
-    [ "$here" = "$(p expect)" ] || { refuse plan-outdated; exit 0; }
+    as_expected || { refuse plan-outdated; exit 0; }
     # What a link leads to is not this VM's.
     if [ "$verb" = retire ] && [ -L "$vmdir" ]; then refuse directory-is-a-link; exit 0; fi
     look
@@ -95,18 +102,26 @@ run_verb() {
     fi
     sync -- "$dir/before"/* "$dir/before" "$dir"
     number=$(generation_of "$to")
-    case $verb in
-    stop | restart | retire)
-        if interrupted; then return; fi
-        down || return
-        ;;
-    esac
+    if interrupted; then return; fi
+    case $verb in stop | restart | retire) down || return ;; esac
     case $verb in
     start | restart) up || return ;;
     # From here on nobody is heard any more: half of it would be neither.
-    retire) decide commit.retire && unlink_vm || return ;;
+    retire)
+        # A guest may take minutes to stop.
+        if ! as_expected; then fail changed-by-others; return; fi
+        decide commit.retire || return
+        unlink_vm || replace_decision undo.state-not-writable
+        ;;
     esac
     decide "commit.$verb" || :
+}
+
+# as_left: what was stopped to be retired still is, or has lost `current` already.
+as_left() {
+    if [ -L "$vmdir" ]; then return 1; fi
+    if [ "$(decided)" = commit.retire ] && [ ! -L "$vmdir/current" ]; then return 0; fi
+    case $(kept down):$ACTIVE in yes:inactive | yes:failed) as_expected ;; *) return 1 ;; esac
 }
 
 # take_over: what a killed process left: a VM that was to run is started, one that was
@@ -119,12 +134,11 @@ take_over() {
         if [ "$ACTIVE" != active ]; then systemctl start --no-block -- "$unit" 2>/dev/null; fi
         ;;
     retire)
-        look
-        case $(kept down):$ACTIVE in
-        yes:inactive | yes:failed) if decide commit.retire; then unlink_vm; fi ;;
-        # The machine, or somebody, has started it again since.
-        *) if [ "$(decided)" = commit.retire ]; then replace_decision "keep.$1"; fi ;;
-        esac
+        look || exit 75
+        if ! { as_left && decide commit.retire && unlink_vm; }; then
+            # The machine, or somebody, has started it again since, or staged another one.
+            if [ "$(decided)" = commit.retire ]; then replace_decision "keep.$1"; fi
+        fi
         ;;
     esac
     decide "keep.$1" || :

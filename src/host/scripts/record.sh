@@ -45,9 +45,11 @@ refuse() {
 line() { sed -n "$2p" "$dir/result/$1" 2>/dev/null; }
 
 # append_line HEAD NUMBER RESULT REASON CHECKS CONSOLE: one line, under the ledger's
-# lock, never glued to a torn one.
+# lock, never glued to a torn one. Other VMs wait for that lock: it is held for the line
+# alone.
 append_line() {
     [ -n "$1" ] || return 0
+    append_time=$(date -u +%Y-%m-%dT%H:%M:%SZ) append_durations=$(durations)
     # No VM's lock: no name begins with a dot.
     { true >>/run/deployvm/.ledger.lock; } 2>/dev/null || return 1
     exec 6>/run/deployvm/.ledger.lock
@@ -55,7 +57,7 @@ append_line() {
     file=$base/ledger.jsonl
     if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then echo >>"$file"; fi
     printf '%s,"time":"%s","generation":%s,"result":"%s","reason":%s,"durations":{%s},"checks":[%s],"console_base64":"%s"}\n' \
-        "$1" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${2:-null}" "$3" "${4:-null}" "$(durations)" "$5" "$6" >>"$file"
+        "$1" "$append_time" "${2:-null}" "$3" "${4:-null}" "$append_durations" "$5" "$6" >>"$file"
     appended=$?
     sync -- "$file"
     exec 6>&-

@@ -37,7 +37,8 @@ attend() {
             esac
             ;;
         esac
-        if shutting_down; then links_for_shutdown; exit 0; fi
+        # Where the outcome is known its links are there.
+        if shutting_down; then [ -s "$dir/result/outcome" ] || links_for_shutdown; exit 0; fi
         lock_vm 60 || exit 75
         ;;
     *) exit 64 ;;

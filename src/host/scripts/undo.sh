@@ -10,6 +10,13 @@ ours_still() {
     case $ours_now in "$to" | "$(kept current)" | "$(kept booted)") return 0 ;; *) return 1 ;; esac
 }
 
+# yielded: where somebody else has, theirs stays, and that is the end.
+yielded() {
+    if ours_still; then return 1; fi
+    outcome failed 40 ''
+    replace_decision undo.changed-by-others
+}
+
 # commit: `current` forward, a number, the roots that the microvm command expects. Once
 # `committed` is on the disk, nothing goes back any more.
 commit() {
@@ -18,11 +25,14 @@ commit() {
         up_after_boot
     elif [ "$how" != stage ]; then
         still_new || return 1
+        # A machine that booted again may have taken minutes.
+        if yielded; then return 0; fi
     fi
     if [ "$(kept directory)" != yes ]; then install_directory || return 1; fi
     point "$to" || return 1
     number=$(make_generation "$to") || return 1
-    flushed && keep committed yes && sync -- "$dir/before/committed" "$dir/before" || return 1
+    # Written again it would be lost where a disk has filled up meanwhile.
+    flushed && { [ "$(kept committed)" = yes ] || keep committed yes; } && sync -- "$dir/before/committed" "$dir/before" || return 1
     keep_terms "$number"
     upstream_roots
     write_flake
@@ -108,6 +118,8 @@ undo() {
     # Nothing was touched before all was recorded.
     [ "$(kept recorded)" = yes ] || { outcome refused 12 ''; return; }
     set_limit 3 || :
+    # What the journal was asked for may have taken seconds.
+    if yielded; then return; fi
     if [ "$how" = stage ]; then
         restore_links || again restore_links || { outcome failed 40 ''; return; }
         repoint_profile
@@ -124,6 +136,7 @@ undo() {
         for undo_round in 1 2 3; do
             if back_up "$BACK"; then undone=yes; break; fi
             if shutting_down; then links_for_shutdown; exit 0; fi
+            if yielded; then return; fi
             step undoing "again-$undo_round"
         done
         if [ -z "$undone" ]; then
@@ -164,6 +177,8 @@ back_up() {
         # A guest of the old runner has its time, whatever the new one did.
         if [ "$(readlink -- "$vmdir/booted")" = "$1" ]; then back_patience=$(kept stop_timeout); else back_patience=$(polite); fi
         stop_vm "$back_patience" || return 1
+        # A guest may take minutes to stop; what somebody has staged by then is theirs to start.
+        ours_still || return 1
         start_vm "$1" || return 1
         RESTARTED=yes
     fi
@@ -183,6 +198,7 @@ polite() { if [ "$(kept answered)" = yes ]; then kept stop_timeout; else echo 5;
 # undo_installation: absent before, absent again. Volumes stay.
 undo_installation() {
     stop_vm "$(polite)" || { outcome failed 40 ''; return; }
+    if yielded; then return; fi
     # shellcheck disable=SC2086 # a list of unit names
     systemctl reset-failed -- "$unit" $helpers 2>/dev/null || :
     rm -f -- "$vmdir/current" "$vmdir/booted" "$vmdir/.current.$id"

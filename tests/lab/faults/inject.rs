@@ -71,7 +71,12 @@ impl Fault {
             }
             KillQemu => hv("systemctl kill -s KILL --kill-who=main microvm@vm1"),
             UnitStop => hv(&on_unit("systemctl stop $unit")),
-            UnitKill => hv(&on_unit("systemctl kill -s KILL $unit")),
+            // What takes over has decided, before anybody at the gate may.
+            UnitKill => hv(&on_unit(
+                "systemctl kill -s KILL $unit\nid=${unit%.service}\nid=${id#deployvm-*-vm1-}\n\
+                 for round in $(seq 300); do [ ! -L /var/lib/deployvm/transactions/$id/decided ] || exit 0; sleep 0.1; done\n\
+                 exit 1",
+            )),
             StoreFull | StateFull | RunFull => hv(&format!("places='{}'\n{FULL}", self.places())),
             // Whoever has a file open may go on with it; nobody opens another.
             ReadOnly => hv("mkdir -p /var/lib/deployvm; mount --bind /var/lib/deployvm /var/lib/deployvm

@@ -168,10 +168,13 @@ where
     }
     let mut all: Vec<(usize, T)> = Vec::new();
     while let Some(task) = tasks.join_next().await {
-        // A task can only fail by a bug of ours, and then its check has no result.
-        if let Ok((index, value)) = task {
-            ended(index, &value);
-            all.push((index, value));
+        match task {
+            Ok((index, value)) => {
+                ended(index, &value);
+                all.push((index, value));
+            }
+            // A bug of ours. Without that check's result the rest would read as all of them.
+            Err(bug) => std::panic::resume_unwind(bug.into_panic()),
         }
     }
     all.sort_by_key(|(index, _)| *index);

@@ -61,3 +61,14 @@ fn what_nobody_could_ask_is_no_excuse() {
     let broken = check(dir.path(), "broken", "exit 126");
     assert_eq!(found(&movement(&[inside, missing, broken])), [None; 3]);
 }
+
+/// A shorter list would read as all of them, and as good.
+#[test]
+#[should_panic(expected = "on purpose")]
+fn a_check_that_panics_is_not_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let checks = ["breaks", "passes"].map(|name| check(dir.path(), name, ""));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let work = |check: Check| async move { assert_ne!(check.name, "breaks", "on purpose") };
+    runtime.block_on(together(checks.iter().collect(), work, |_, ()| ()));
+}

@@ -33,19 +33,8 @@ pub fn remember(footprint: &Footprint) {
 pub fn caught(command: impl FnOnce() -> Result<u8>) -> Result<u8> {
     std::panic::catch_unwind(AssertUnwindSafe(command)).unwrap_or_else(|_| {
         let touched = TOUCHED.lock().unwrap_or_else(PoisonError::into_inner).take();
-        broken_off(&touched.unwrap_or_default())
+        touched.unwrap_or_default().broken_off().map_or(Ok(Aftermath::Bug.code()), Err)
     })
-}
-
-/// Where a command stands that has panicked.
-fn broken_off(footprint: &Footprint) -> Result<u8> {
-    let left = footprint.left();
-    match left.aftermath {
-        Aftermath::Declined => Ok(Aftermath::Bug.code()),
-        Aftermath::StoreOnly => Err(left),
-        // What has ended is known to the hypervisor, but not what we had still to do.
-        _ => Err(left.after(Aftermath::Unknown)),
-    }
 }
 
 /// Prints a failure on stderr, where no reporter is at work.
@@ -115,6 +104,7 @@ mod tests {
         };
         assert_eq!(caught(|| panic!("on purpose")), Ok(1));
         assert_eq!(panics(&|| ()), Ok(1));
+        assert_eq!(panics(&|| footprint.sends_derivations()).unwrap_err().aftermath.code(), 20);
         assert_eq!(panics(&|| footprint.sends()).unwrap_err().aftermath.code(), 20);
         let failure = panics(&|| footprint.begins(&vm)).unwrap_err();
         assert_eq!(failure.aftermath.code(), 40);

@@ -8,7 +8,6 @@ use super::past::{Looked, open};
 use super::prepare::{request, wishes};
 use super::{Choices, Context, Intent, Target, look};
 use crate::error::{Aftermath, Failure, Result, last_lines};
-use crate::host::probe;
 use crate::model::check::CheckResult;
 use crate::model::event::Event;
 use crate::model::inventory::Wanted;
@@ -181,9 +180,8 @@ async fn one(
     for check in &results {
         context.events.send(Event::Checked { vm: vm.clone(), check: check.clone() });
     }
-    let way = probe::way(&looked.host, movement);
     let stands = results.first().is_some_and(|unit| unit.ok);
-    results.extend(judge::survey(movement, &way, stands, &context.events).await);
+    results.extend(judge::survey(movement, &looked.host, stands, &context.events).await);
     if !results.iter().all(|result: &CheckResult| result.ok) {
         (outcome.result, outcome.exit) = (Ended::Failed, 32);
         outcome.reason = Some("check-failed".to_owned());

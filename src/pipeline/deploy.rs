@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::aftercare;
 use super::attendance::Attendance;
+use super::interruption::unless;
 use super::verdict::{self, Court, Progress};
 use crate::error::{Aftermath, Failure, Result, last_lines};
 use crate::host::{Host, clock, probe};
@@ -214,30 +215,24 @@ async fn conclude(sitting: &Sitting<'_>, ended: Ended, results: Vec<CheckResult>
 
 /// An undo is good when everything that passed before passes again, here as well. What
 /// fails while the line is gone is asked once more, over a new connection, which is
-/// returned; if there is none, nothing is known against the undo.
+/// returned; if there is none, nothing is known against the undo. Ctrl-C ends the wait for
+/// one.
 async fn see_to_the_rest(sitting: &Sitting<'_>, outcome: &mut Outcome) -> Option<Host> {
     let Sitting { attendance, trial, before, host, .. } = *sitting;
     let movement = &trial.movement;
-    let ask = async |host: &Host| judge::lost(movement, &probe::way(host, movement), before).await;
-    let mut lost = ask(host).await;
-    if lost.is_empty() {
-        return None;
-    }
+    let (mut lost, mut there) = ask_again(movement, host, before).await;
     let mut fresh = None;
-    if !host.answers().await {
+    if !there {
         let message = format!("{}: the connection was lost; connecting again", movement.vm);
         attendance.events.send(Event::Warning { message });
-        let Ok(again) = attendance.ways.connect().await else {
-            outcome.detail = Some(not_asked(&lost));
-            return None;
-        };
-        lost = ask(&again).await;
-        let gone = !lost.is_empty() && !again.answers().await;
-        fresh = Some(again);
-        if gone {
-            outcome.detail = Some(not_asked(&lost));
-            return fresh;
+        if let Some(Ok(again)) = unless(&attendance.interrupted, attendance.ways.connect()).await {
+            (lost, there) = ask_again(movement, &again, before).await;
+            fresh = Some(again);
         }
+    }
+    if !there {
+        outcome.detail = Some(not_asked(&lost));
+        return fresh;
     }
     if !lost.is_empty() {
         outcome.result = Word::Failed;
@@ -249,6 +244,19 @@ async fn see_to_the_rest(sitting: &Sitting<'_>, outcome: &mut Outcome) -> Option
         ));
     }
     fresh
+}
+
+/// What passed before and does not now, and whether the line was there to find that out. What
+/// fails is asked once more where it is: it may have been gone meanwhile and be back.
+async fn ask_again(movement: &Move, host: &Host, before: &judge::Before) -> (Vec<CheckResult>, bool) {
+    let way = probe::way(host, movement);
+    let mut lost = judge::lost(movement, &way, before).await;
+    let mut there = lost.is_empty() || host.answers().await;
+    if there && !lost.is_empty() {
+        lost = judge::lost(movement, &way, before).await;
+        there = lost.is_empty() || host.answers().await;
+    }
+    (lost, there)
 }
 
 /// What is said of checks after an undo that the hypervisor has found good, while nobody
@@ -301,3 +309,7 @@ pub(super) fn outcome_of(trial: &OnTrial, ended: Ended, laptop: Vec<CheckResult>
     }
     outcome
 }
+
+#[cfg(test)]
+#[path = "deploy_tests.rs"]
+mod tests;

@@ -15,6 +15,8 @@ pub struct Footprint(Arc<Mutex<Marks>>);
 struct Marks {
     /// Something was sent to the hypervisor's store.
     store: bool,
+    /// Derivations were sent there to be built, before anything was approved.
+    derivations: bool,
     /// VMs whose transactions have begun and not ended.
     under_way: BTreeSet<VmName>,
     /// The largest exit code of those that have ended.
@@ -27,6 +29,12 @@ impl Footprint {
     /// Something goes to the hypervisor's store.
     pub fn sends(&self) {
         self.marks().store = true;
+    }
+
+    /// Derivations go there to be built. For who leaves, that is a build like any other, and
+    /// no VM was touched; a bug says more than that.
+    pub fn sends_derivations(&self) {
+        self.marks().derivations = true;
     }
 
     /// A VM's transaction begins.
@@ -90,6 +98,19 @@ impl Footprint {
             .help("see how, with: deployvm history")
     }
 
+    /// Where the command stands that a bug has ended; `None` where nothing was touched.
+    pub fn broken_off(&self) -> Option<Failure> {
+        let left = self.left();
+        let aftermath = match left.aftermath {
+            Aftermath::Declined if self.marks().derivations => Aftermath::StoreOnly,
+            Aftermath::Declined => return None,
+            Aftermath::StoreOnly => Aftermath::StoreOnly,
+            // What has ended is known to the hypervisor, but not what we had still to do.
+            _ => Aftermath::Unknown,
+        };
+        Some(left.after(aftermath))
+    }
+
     fn marks(&self) -> MutexGuard<'_, Marks> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -105,6 +126,8 @@ mod tests {
         let footprint = Footprint::default();
         let codes =
             |footprint: &Footprint| (footprint.left().aftermath.code(), footprint.interrupted().code());
+        assert_eq!(codes(&footprint), (130, 130));
+        footprint.sends_derivations();
         assert_eq!(codes(&footprint), (130, 130));
         footprint.sends();
         assert_eq!(codes(&footprint), (20, 20));

@@ -212,6 +212,7 @@ impl Workshop<'_> {
         let events = &self.context.events;
         let derivations = sorted(lacks.iter().map(|w| w.drv.clone()));
         let pass = PassThrough { options: self.options().to_vec(), ..PassThrough::default() };
+        self.context.footprint.sends_derivations();
         copy::send_derivations(self.host, id, &derivations, &pass, events).await?;
         build::there::build(self.host, id, &lacks, self.options(), events).await?;
         let built = sorted(lacks.iter().map(|w| w.runner.clone()));

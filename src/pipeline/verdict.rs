@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::attendance::Attendance;
+use super::interruption::unless;
+use crate::error::{Aftermath, Failure, Result};
 use crate::host::{Host, probe};
 use crate::model::check::{CheckResult, Expect};
 use crate::model::event::Event;
@@ -14,6 +16,10 @@ use crate::stage::switch::{Line, OnTrial};
 
 /// Time between two attempts to hand a verdict in.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// Longest time of an attempt to commit, so that one that hangs leaves room for others before
+/// the deadline. The next may take twice as long: a login may be as slow as that.
+const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// How far a transaction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +64,23 @@ async fn reached(progress: &mut watch::Receiver<Progress>, wanted: Progress) -> 
     progress.wait_for(|now| *now >= wanted).await.is_ok_and(|now| *now == wanted || *now < Progress::Over)
 }
 
+/// One attempt to hand in a commit; `None` where Ctrl-C ended it. Whichever reaches the
+/// hypervisor first holds, and so one that is left does no harm.
+async fn attempt<T>(
+    interrupted: &watch::Receiver<bool>,
+    limit: &mut Duration,
+    handing: impl Future<Output = Result<T>>,
+) -> Option<Result<T>> {
+    let limited = async {
+        tokio::time::timeout(*limit, handing).await.unwrap_or_else(|_| {
+            let message = format!("no answer over a new connection within {} s", limit.as_secs());
+            *limit *= 2;
+            Err(Failure::new(Aftermath::Unreachable, message))
+        })
+    };
+    unless(interrupted, limited).await
+}
+
 /// What a verdict is made with.
 pub struct Court<'a> {
     /// Everything about the command.
@@ -80,10 +103,7 @@ impl Court<'_> {
             verdict = self.deliberate(progress, results) => verdict,
             // What is decided needs no more checks: they would ask what ran before.
             _ = over.wait_for(|now| *now == Progress::Over) => None,
-            _ = interrupted.wait_for(|yes| *yes) => {
-                self.attendance.events.send(Event::Warning { message: self.interruption() });
-                Some(Verdict::Interrupted)
-            }
+            _ = interrupted.wait_for(|yes| *yes) => Some(self.withdraw()),
         };
         let Some(verdict) = verdict else { return };
         tokio::select! {
@@ -100,9 +120,17 @@ impl Court<'_> {
         let (id, vm) = (&self.trial.transaction, &self.trial.movement.vm);
         let mut interrupted = self.attendance.interrupted.clone();
         let mut told = false;
+        let mut limit = ATTEMPT;
         loop {
             let handed = match verdict {
-                Verdict::Commit => judge::hand_in(self.host, ways.moved, id, verdict, results).await,
+                Verdict::Commit => {
+                    let handing = judge::hand_in(self.host, ways.moved, id, verdict, results);
+                    let Some(handed) = attempt(&interrupted, &mut limit, handing).await else {
+                        verdict = self.withdraw();
+                        continue;
+                    };
+                    handed
+                }
                 other => judge::ask_to_undo(self.host, id, other, results).await,
             };
             match handed {
@@ -119,14 +147,18 @@ impl Court<'_> {
             tokio::select! {
                 () = tokio::time::sleep(AGAIN) => {}
                 Ok(_) = interrupted.wait_for(|yes| *yes), if verdict == Verdict::Commit => {
-                    events.send(Event::Warning { message: self.interruption() });
-                    verdict = Verdict::Interrupted;
+                    verdict = self.withdraw();
                 }
             }
         }
     }
 
-    /// What is said to a user who does not want it any more.
+    /// The verdict of a user who does not want it any more, and is told what that means.
+    fn withdraw(&self) -> Verdict {
+        self.attendance.events.send(Event::Warning { message: self.interruption() });
+        Verdict::Interrupted
+    }
+
     fn interruption(&self) -> String {
         let doing = match self.attendance.facts.verb {
             "push" | "rollback" | "host-push" | "host-rollback" => "asking the hypervisor to undo it",
@@ -173,5 +205,31 @@ impl Court<'_> {
             }
         }
         reached(&mut progress, Progress::Waiting).await.then_some(Verdict::Commit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_attempt_that_hangs_is_not_the_only_one() {
+        let (_first, interrupted) = watch::channel(false);
+        let mut limit = Duration::from_millis(20);
+        let hangs = std::future::pending::<Result<()>>();
+        let failure = attempt(&interrupted, &mut limit, hangs).await.unwrap().unwrap_err();
+        assert_eq!((failure.aftermath, limit), (Aftermath::Unreachable, Duration::from_millis(40)));
+        assert_eq!(attempt(&interrupted, &mut limit, async { Ok(1) }).await, Some(Ok(1)));
+        assert_eq!(limit, Duration::from_millis(40));
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_hangs_hears_ctrl_c() {
+        let (first, interrupted) = watch::channel(false);
+        let hangs = async {
+            first.send_replace(true);
+            std::future::pending::<Result<()>>().await
+        };
+        assert_eq!(attempt(&interrupted, &mut Duration::from_secs(600), hangs).await, None);
     }
 }

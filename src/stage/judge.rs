@@ -119,13 +119,19 @@ pub async fn lost(movement: &Move, way: &Way, before: &Before) -> Vec<CheckResul
 
 /// All checks of a VM that nobody switches, wherever they run: every one has a result.
 /// What expects a refusal says nothing about a VM of which something else fails, and no
-/// check says anything about one that does not stand: these are failed without a try.
-pub async fn survey(movement: &Move, way: &probe::Way, stands: bool, events: &Events) -> Vec<CheckResult> {
+/// check says anything about one that does not stand: these are failed without a try. What
+/// fails is asked once more where the line is there: it may have been gone meanwhile.
+pub async fn survey(movement: &Move, host: &Host, stands: bool, events: &Events) -> Vec<CheckResult> {
+    let way = &probe::way(host, movement);
     let mut results: Vec<CheckResult> = Vec::new();
     for wanted in [Expect::Ok, Expect::Refused] {
         for check in movement.checks.iter().filter(|c| c.expect == wanted) {
             let ask = stands && (wanted == Expect::Ok || results.iter().all(|r| r.ok));
-            let result = if ask { attempt(check, way).await } else { not_run(check) };
+            let mut result = if ask { attempt(check, way).await } else { not_run(check) };
+            if ask && !result.ok && host.answers().await {
+                // It had all its time.
+                result = attempt(&Check { within: 0, ..check.clone() }, way).await;
+            }
             events.send(Event::Checked { vm: movement.vm.clone(), check: result.clone() });
             results.push(result);
         }
@@ -168,10 +174,13 @@ where
     }
     let mut all: Vec<(usize, T)> = Vec::new();
     while let Some(task) = tasks.join_next().await {
-        // A task can only fail by a bug of ours, and then its check has no result.
-        if let Ok((index, value)) = task {
-            ended(index, &value);
-            all.push((index, value));
+        match task {
+            Ok((index, value)) => {
+                ended(index, &value);
+                all.push((index, value));
+            }
+            // A bug of ours. Without that check's result the rest would read as all of them.
+            Err(bug) => std::panic::resume_unwind(bug.into_panic()),
         }
     }
     all.sort_by_key(|(index, _)| *index);

@@ -61,3 +61,32 @@ fn what_nobody_could_ask_is_no_excuse() {
     let broken = check(dir.path(), "broken", "exit 126");
     assert_eq!(found(&movement(&[inside, missing, broken])), [None; 3]);
 }
+
+/// A shorter list would read as all of them, and as good.
+#[test]
+#[should_panic(expected = "on purpose")]
+fn a_check_that_panics_is_not_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let checks = ["breaks", "passes"].map(|name| check(dir.path(), name, ""));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let work = |check: Check| async move { assert_ne!(check.name, "breaks", "on purpose") };
+    runtime.block_on(together(checks.iter().collect(), work, |_, ()| ()));
+}
+
+/// As when the line was gone for its time, and is back.
+#[tokio::test]
+async fn what_fails_once_in_a_survey_is_asked_once_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let once = "printf x >>\"$0\"; ";
+    let back = check(dir.path(), "back", &format!("{once} [ \"$(cat \"$0\")\" != x ]"));
+    let fails = check(dir.path(), "fails", &format!("{once} exit 1"));
+    let checks = [back, fails].map(|check| Check { within: 0, ..check });
+    let (events, mut heard) = Events::channel();
+    let results = survey(&movement(&checks), &Host::local(), true, &events).await;
+    assert_eq!(results.iter().map(|result| result.ok).collect::<Vec<_>>(), [true, false]);
+    let mut told = Vec::new();
+    while let Ok(Event::Checked { check, .. }) = heard.try_recv() {
+        told.push(check.ok);
+    }
+    assert_eq!(told, [true, false], "each once");
+}

@@ -26,7 +26,8 @@ print ready
 INSIDE
 
 : >$directory/offered
-zpty shell "env directory=${(q)directory} zsh -f -i"
+# An interactive shell ends only by KILL, should it not end by itself.
+zpty shell "timeout --foreground -s KILL 60 env directory=${(q)directory} zsh -f -i"
 zpty -w shell ". ${(q)directory}/inside"
 zpty -r shell said '*ready*' || exit 1
 zpty -w -n shell $line$'\t'

@@ -63,9 +63,12 @@ impl Place {
         Self { temp, repository, dir }
     }
 
-    /// Writes a file and tells git of it.
+    /// Writes a file and tells git of it. Whoever reads it meanwhile finds the old text or
+    /// the new one.
     pub fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.dir.join(name), text).unwrap();
+        let new = self.dir.join(format!("{name}.new"));
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, self.dir.join(name)).unwrap();
         if name == "flake.nix" {
             self.track(name);
         }

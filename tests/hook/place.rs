@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 /// How a program ended.
 #[derive(Debug)]
@@ -34,6 +35,10 @@ impl Output {
 
 /// What is in a directory: modes and texts by name, without git's samples.
 pub type Files = BTreeMap<String, (u32, String)>;
+
+/// Held while a file is written and while a program is started: a child that begins in
+/// the middle holds the file open for a moment, and a script that is open is "busy".
+static WRITING_OR_STARTING: Mutex<()> = Mutex::new(());
 
 pub struct Place {
     temp: tempfile::TempDir,
@@ -68,6 +73,7 @@ impl Place {
 
     pub fn write(&self, name: &str, text: &str) {
         std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        let _held = WRITING_OR_STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         std::fs::write(self.path(name), text).unwrap();
     }
 
@@ -105,7 +111,11 @@ impl Place {
         command.current_dir(self.path(dir)).stdin(Stdio::null());
         command.env_clear().env("HOME", self.path("home")).env("PATH", std::env::var_os("PATH").unwrap());
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("NO_COLOR", "1");
-        let output = command.output().unwrap();
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let held = WRITING_OR_STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let child = command.spawn().unwrap();
+        drop(held);
+        let output = child.wait_with_output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Output {
             code: output.status.code().unwrap(),

@@ -149,7 +149,7 @@ fn a_push_is_not_held_up_for_ever() {
 
 #[test]
 fn something_is_said_every_few_seconds() {
-    let place = installed(&["--limit", "8s"]);
+    let place = installed(&["--limit", "14s"]);
     let slow = "{ outputs = _: let f = n: if n < 2 then n else f (n - 1) + f (n - 2); in \
                 { nixosConfigurations = builtins.seq (f 50) { }; }; }\n";
     commit(&place, "repo", slow);

@@ -28,7 +28,7 @@ impl Lab {
     fn nothing_held(&self) {
         const LEFT: &str = "ls -A /nix/var/nix/gcroots/deployvm 2>/dev/null || :; ls /run/deployvm | grep ^build- || :;
             systemctl list-units --all --no-legend 'deployvm-build-*'; ps axo args | grep '[n]ix-store --realise' || :";
-        until("nothing is held", 20, || match self.hv(LEFT).expect(0).stdout {
+        until("nothing is held", 60, || match self.hv(LEFT).expect(0).stdout {
             left if left.is_empty() => Ok(()),
             left => Err(left),
         });

@@ -1,5 +1,6 @@
 //! What a user can choose, and the order of things.
 
+use crate::faults::gate;
 use crate::harness::Lab;
 
 #[test]
@@ -16,7 +17,7 @@ fn no_restart_stages_and_the_next_push_restarts() {
     assert_eq!((staged.pid, &staged.booted), (old.pid, &old.booted));
     assert_eq!(staged.current.as_deref(), said["to"].as_str());
     assert_eq!(staged.generation, Some(2));
-    assert_eq!(lab.http("vm2").unwrap(), "vm2 version 1");
+    assert_eq!(lab.reads("vm2", ""), "vm2 version 1");
     assert_eq!(lab.last_entry("vm2")["result"], "staged");
     lab.tidy();
     // Once more: there is nothing to do.
@@ -108,13 +109,15 @@ fn two_pushes_of_one_vm_do_not_meet() {
     let lab = Lab::deployed(&[]);
     let before = lab.transactions();
     lab.edit_vm("vm2", r#"version = "2";"#);
-    let first = lab.pushing(&["vm2"], &[]);
-    lab.reaches(&before, "stopping");
+    lab.gates();
+    let record = gate::named("record");
+    let first = lab.pushing_up_to(record, "vm2");
     let second = lab.push(&["vm2"]).expect(12);
     let said = second.vm_is("vm2", "refused", 12);
     // Who holds it, since when, and what for.
     let detail = said["detail"].as_str().unwrap();
     assert!(detail.contains("locked by root@") && detail.contains("push vm2"), "{detail}");
+    lab.release(record);
     let first = crate::harness::Pushed(first.wait(120)).expect(0);
     let said = first.vm_is("vm2", "deployed", 0);
     lab.answers("vm2", "vm2 version 2");

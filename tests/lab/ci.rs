@@ -60,7 +60,7 @@ impl Machine {
         let output = Running::start(command, false).wait(300);
         assert!(!output.said().contains(self.secret()), "the key was shown");
         // It sees that its input has ended, a moment after whoever held that.
-        until("the agent is gone", 20, || match self.lab.on_laptop("ssh-agent") {
+        until("the agent is gone", 60, || match self.lab.on_laptop("ssh-agent") {
             left if left.is_empty() => Ok(()),
             left => Err(format!("{left:?}\n{output}")),
         });

@@ -56,7 +56,7 @@ fn ids(findings: &[Value]) -> String {
 /// Until these and no others are found: what mends may take its time to have mended.
 #[track_caller]
 fn finds(lab: &Lab, wanted: &str, variables: &[&str], more: &[&str]) -> Vec<Value> {
-    until(&format!("doctor finds {wanted:?}"), 20, || {
+    until(&format!("doctor finds {wanted:?}"), 60, || {
         let (output, findings) = doctor(lab, variables, more);
         if ids(&findings) == wanted { Ok(findings) } else { Err(output.to_string()) }
     })

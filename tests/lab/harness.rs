@@ -231,6 +231,12 @@ impl Lab {
         }
     }
 
+    /// The same, until it is there: a busy machine takes its time.
+    #[track_caller]
+    pub fn reads(&self, vm: &str, page: &str) -> String {
+        until(&format!("{vm} has a page {page:?}"), 60, || self.page(vm, page))
+    }
+
     /// Waits until a guest says this.
     #[track_caller]
     pub fn answers(&self, vm: &str, text: &str) {

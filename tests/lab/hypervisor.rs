@@ -195,7 +195,7 @@ impl Lab {
     pub fn tidy_but(&self, text: &str) {
         let excepted = |line: &&str| !line.contains(text);
         let look = || self.hv(LEFT).expect(0).stdout.lines().filter(excepted).collect::<Vec<_>>().join("\n");
-        until("nothing is left of a transaction", 20, || match look() {
+        until("nothing is left of a transaction", 60, || match look() {
             left if left.trim().is_empty() => Ok(()),
             left => Err(left),
         });

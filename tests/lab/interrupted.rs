@@ -113,14 +113,14 @@ fn ctrl_c_during_a_switch_undoes_it() {
 fn ctrl_c_before_a_switch_touches_nothing() {
     let lab = Lab::deployed(&[]);
     let before = (lab.vm("vm1"), lab.vm("vm2"), lab.transactions());
-    lab.edit_vm("vm2", r#"version = "2"; evalCost = 20;"#);
+    lab.edit_vm("vm2", r#"version = "2"; evalCost = 120;"#);
     let push = lab.pushing(&["vm2"], &[]);
     crate::running::until("evaluation", 60, || {
         let said = push.stdout();
         if said.contains(r#""event":"evaluating""#) { Ok(()) } else { Err(said) }
     });
     push.signal("INT");
-    push.wait(15).expect(130);
+    push.wait(60).expect(130);
     assert_eq!((lab.vm("vm1"), lab.vm("vm2"), lab.transactions()), before);
     lab.tidy();
 }
@@ -187,7 +187,7 @@ fn says(push: &crate::running::Running, text: &str) {
 fn the_second_ctrl_c_leaves_at_once_and_the_next_push_says_how_it_ended() {
     let lab = Lab::up(&[]);
     // Its guest takes its time to go down: the undo waits for that.
-    lab.edit_vm("vm2", "stopSeconds = 15;");
+    lab.edit_vm("vm2", "stopSeconds = 40;");
     lab.push(&[]).expect(0);
     lab.answers("vm2", "vm2 version 1");
     let (old, before) = (lab.vm("vm2"), lab.transactions());

@@ -14,7 +14,7 @@ fn what_the_host_owns_is_refused_and_the_others_go_on() {
     assert!(said["detail"].to_string().contains("owns it"), "{said}");
     pushed.vm_is("vm2", "deployed", 0);
     assert_eq!(lab.vm("vm1"), old);
-    assert_eq!(lab.http("vm1").unwrap(), "vm1 version 1");
+    assert_eq!(lab.reads("vm1", ""), "vm1 version 1");
     lab.answers("vm2", "vm2 version 2");
     lab.tidy();
 }
@@ -100,7 +100,7 @@ fn guests_are_shut_down_by_themselves() {
             assert!(journal.stdout.contains(line), "{shutdown}: no {line:?}\n{journal}");
         }
         lab.answers("vm1", "vm1 version 2");
-        assert_eq!(lab.page("vm1", "boots").unwrap(), "2", "the volume stays");
+        assert_eq!(lab.reads("vm1", "boots"), "2", "the volume stays");
         lab.tidy();
     }
 }

@@ -1,6 +1,8 @@
 //! Several who push at once: one works, the others are told who does, or wait.
 
+use crate::faults::gate;
 use crate::harness::{HYPERVISOR, Lab, Pushed};
+use crate::running::until;
 
 fn verb(lab: &Lab, args: &[&str]) -> Pushed {
     Pushed(lab.laptop(&[&["deployvm"], args, &["-H", HYPERVISOR, "--yes", "--json"]].concat()))
@@ -8,19 +10,16 @@ fn verb(lab: &Lab, args: &[&str]) -> Pushed {
 
 #[test]
 fn who_is_at_work_is_told_and_can_be_waited_for() {
-    let lab = Lab::up(&[]);
-    lab.edit_vm("vm2", "stopSeconds = 60;");
-    lab.push(&[]).expect(0);
-    lab.answers("vm2", "vm2 version 1");
+    let lab = Lab::deployed(&[]);
+    lab.gates();
     // What a dead one has left is no lock.
     let ghost = "mkdir -p /run/deployvm; echo ghost >/run/deployvm/vm1.holder; : >/run/deployvm/vm1.lock";
     lab.hv(ghost).expect(0);
     verb(&lab, &["restart", "vm1"]).expect(0);
 
-    let before = lab.transactions();
-    lab.edit_vm("vm2", r#"version = "2"; stopSeconds = 0;"#);
-    let first = lab.pushing(&["vm2"], &[]);
-    lab.reaches(&before, "stopping");
+    lab.edit_vm("vm2", r#"version = "2";"#);
+    let record = gate::named("record");
+    let first = lab.pushing_up_to(record, "vm2");
     lab.edit_vm("vm2", r#"version = "3";"#);
     let others =
         [lab.push(&["vm2"]), verb(&lab, &["restart", "vm2"]), verb(&lab, &["stop", "vm2", "--wait", "1s"])];
@@ -35,9 +34,15 @@ fn who_is_at_work_is_told_and_can_be_waited_for() {
     lab.push(&["vm1"]).expect(0);
     assert_eq!(first.stdout().matches(r#""event":"summary""#).count(), 0, "it was still at work");
 
-    let waiting = lab.push(&["vm2", "--wait", "4m"]).expect(0);
-    waiting.0.says("vm2 is locked by root@").says("waiting, for at most");
+    let waiting = lab.pushing(&["vm2", "--wait", "4m"], &[]);
+    until("it waits", 60, || match waiting.said() {
+        said if said.contains("waiting, for at most") => Ok(()),
+        said => Err(said),
+    });
+    lab.release(record);
     Pushed(first.wait(150)).expect(0).vm_is("vm2", "deployed", 0);
+    let waiting = Pushed(waiting.wait(300)).expect(0);
+    waiting.0.says("vm2 is locked by root@").says("waiting, for at most");
     waiting.vm_is("vm2", "deployed", 0);
     lab.answers("vm2", "vm2 version 3");
     lab.tidy();

@@ -1,5 +1,6 @@
 //! A VM on a terminal: seen there, left in every way, and put back as it was.
 
+use crate::faults::gate;
 use crate::harness::{HYPERVISOR, Lab};
 use crate::running::{Running, until};
 
@@ -130,22 +131,30 @@ fn a_vm_on_a_terminal() {
     lab.is_back(&runner, "rolled-back");
 
     // Ctrl-C before the VM has the terminal: it is not booted on it first.
-    lab.edit_vm("vm2", "stopSeconds = 4;");
-    lab.push(&["vm2"]).expect(0);
+    lab.gates();
+    let stop = gate::named("stop");
+    lab.arm(stop);
     let before = lab.transactions();
     let mut terminal = lab.on_terminal("");
-    lab.reaches(&before, "stopping");
+    lab.arrives(stop, || Ok(()));
+    let id = lab.reaches(&before, "stopping");
     terminal.types("\u{3}");
+    until("Ctrl-C has come there", 60, || match lab.transaction_file(&id, "detach") {
+        Some(_) => Ok(()),
+        None => Err(terminal.said()),
+    });
+    lab.release(stop);
     let said = terminal.wait(150).expect(0);
     assert!(!said.said().contains("vm2: booting"), "{said}");
-    lab.is_back(&lab.vm("vm2").current.unwrap(), "done");
+    lab.is_back(&runner, "done");
 
     // Somebody else works on it.
-    let before = lab.transactions();
+    lab.arm(stop);
     let restart = ["deployvm", "restart", "vm2", "-H", HYPERVISOR, "--yes"];
     let restart = Running::start(lab.command(&restart), false);
-    lab.reaches(&before, "stopping");
+    lab.arrives(stop, || Ok(()));
     lab.on_terminal("").wait(150).expect(12).says("locked by").says("restart vm2");
+    lab.release(stop);
     restart.wait(150).expect(0);
     assert_eq!(lab.last_entry("vm2")["verb"], "restart");
 

@@ -33,6 +33,8 @@ pub fn watched(
         while !over.load(Ordering::Relaxed) {
             leaks.extend(programs_with(secret));
             seen.extend(programs_with(open));
+            // Not without a pause: what is watched needs a processor as well.
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
         (leaks, seen)
     };

@@ -171,7 +171,7 @@ fn somebody_looks_while_it_begins() {
 late=
 for word; do
     shift
-    case $word:$late:$* in "/bin/sh::"*/transaction.sh\ run*) late=yes; set -- "$@" /bin/sh -c 'sleep 20; exec "$@"' sh ;; esac
+    case $word:$late:$* in "/bin/sh::"*/transaction.sh\ run*) late=yes; set -- "$@" /bin/sh -c 'until [ -e /run/go ]; do sleep 0.1; done; exec "$@"' sh ;; esac
     set -- "$@" "$word"
 done
 exec /usr/bin/systemd-run "$@"
@@ -196,6 +196,7 @@ END
     let looks = lab.laptop(&["deployvm", "status", "-H", HYPERVISOR, "--no-eval"]).expect(0);
     assert!(!looks.said().contains("interrupted"), "{looks}");
     lab.hv(&unbegun).expect(0);
+    lab.hv("touch /run/go").expect(0);
     push.wait(200).expect(0);
     lab.answers("vm2", "vm2 version 2");
     lab.tidy();

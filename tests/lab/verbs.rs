@@ -98,5 +98,5 @@ fn retire_keeps_the_volume() {
     lab.laptop(&["git", "revert", "--no-edit", "HEAD"]).expect(0);
     lab.push(&["vm1"]).expect(0);
     lab.answers("vm1", "vm1 version 1");
-    assert_eq!(lab.page("vm1", "boots").unwrap(), "2");
+    assert_eq!(lab.reads("vm1", "boots"), "2");
 }

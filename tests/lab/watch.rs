@@ -41,12 +41,12 @@ fn one_look_after_the_other() {
 
     // The flake was asked once, and so was everything else that is said.
     piped.signal("INT");
-    let said = piped.wait(10).expect(0);
+    let said = piped.wait(60).expect(0);
     let tables: Vec<&str> = said.stdout.split("\n\n").filter(|part| part.starts_with("NAME ")).collect();
     assert!(tables.len() >= 3 && !said.stdout.contains('\u{1b}'), "{said}");
     assert_eq!(said.stderr.matches("evaluating").count(), 1, "{said}");
     json.signal("INT");
-    let said = json.wait(10).expect(0);
+    let said = json.wait(60).expect(0);
     for line in said.stdout.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         assert_eq!(
@@ -57,7 +57,7 @@ fn one_look_after_the_other() {
 
     // In place: what was on the terminal is there again after Ctrl-C, and the cursor.
     terminal.types("\u{3}");
-    let said = terminal.wait(10).expect(0).stdout;
+    let said = terminal.wait(60).expect(0).stdout;
     assert_eq!((said.matches(ENTER).count(), said.matches(LEAVE).count()), (1, 1), "{said:?}");
     assert!(said.trim_end().ends_with(&format!("\u{1b}[?25h{LEAVE}")), "{said:?}");
 }
@@ -75,5 +75,5 @@ fn looks_go_on_over_a_lost_line() {
     lab.script("link", &["up"]).expect(0);
     says(&watching, "tables again", |said| tables(said) >= before + 2);
     watching.signal("INT");
-    watching.wait(10).expect(0);
+    watching.wait(60).expect(0);
 }

@@ -89,6 +89,8 @@ pub struct Failure {
     pub help: Option<String>,
     /// Whether something was sent to the hypervisor's store before it happened.
     pub sent: bool,
+    /// Whether the same command has had outcomes before, which its summary tells.
+    pub later: bool,
 }
 
 /// The result of everything that can fail in front of a user.
@@ -103,6 +105,7 @@ impl Failure {
             output: Vec::new(),
             help: None,
             sent: false,
+            later: false,
         }
     }
 
@@ -138,14 +141,34 @@ impl Failure {
         self
     }
 
+    /// Says that the same command has had outcomes before.
+    #[must_use]
+    pub fn later(mut self) -> Self {
+        self.later = true;
+        self
+    }
+
     /// What state things are in, in words; `None` where that goes without saying.
     pub fn state(&self) -> Option<&'static str> {
-        match self.aftermath {
-            Aftermath::NotBuilt | Aftermath::Unreachable | Aftermath::Refused if self.sent => {
-                Some("no VM was touched; derivations were sent to the hypervisor's store")
+        use Aftermath::{Declined, NotBuilt, Refused, StoreOnly, Unreachable};
+        Some(match (self.aftermath, self.later, self.sent) {
+            (NotBuilt | Unreachable | Refused, false, true) => {
+                "no VM was touched; derivations were sent to the hypervisor's store"
             }
-            other => other.state(),
-        }
+            (NotBuilt | Unreachable | Refused, true, true) => {
+                "no more VMs were touched; derivations were sent to the hypervisor's store; the summary says \
+                 what was done before"
+            }
+            (NotBuilt | Unreachable | Refused, true, false) => {
+                "nothing more was changed on the hypervisor; the summary says what was done before"
+            }
+            (StoreOnly, true, _) => {
+                "no more VMs were touched; some store paths may have been copied; the summary says what was \
+                 done before"
+            }
+            (Declined, true, _) => "no more VMs were touched; the summary says what was done before",
+            (other, ..) => return other.state(),
+        })
     }
 
     /// The same failure with another aftermath.

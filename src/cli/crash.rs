@@ -49,8 +49,7 @@ pub fn show(failure: &Failure) {
 /// # Errors
 /// When not all of it could be written.
 pub fn print(text: &[u8]) -> Result<u8> {
-    let mut stdout = std::io::stdout().lock();
-    whole(stdout.write_all(text).and_then(|()| stdout.flush()))?;
+    whole(report::put(&mut std::io::stdout().lock(), text))?;
     Ok(0)
 }
 

@@ -48,12 +48,13 @@ pub async fn rounds(
     }
 }
 
-/// Who says no now does not say that nothing was touched in the rounds before.
+/// Whatever fails now does not say that nothing was touched in the rounds before.
 fn later(failure: Failure, interrupted: Aftermath) -> Failure {
     match failure.aftermath {
         Aftermath::Declined => failure.after(interrupted),
         _ => failure,
     }
+    .later()
 }
 
 /// What becomes of a VM whose turn has come, when the round fails as a whole: the others
@@ -96,6 +97,10 @@ mod tests {
             assert_eq!((outcome.result, outcome.exit), (result, code));
             assert_eq!((outcome.reason.as_deref(), outcome.detail.as_deref()), (None, Some("on purpose")));
             assert_eq!(failure.aftermath.code(), code);
+            let state = failure.state().unwrap();
+            assert!(!state.contains("nothing was") && !state.contains("no VM was"), "{code}: {state}");
+            let sent = failure.clone().sent().state().unwrap();
+            assert!(!sent.contains("nothing was") && !sent.contains("no VM was"), "{code}: {sent}");
             assert_eq!(exit_code(&[deployed.clone(), outcome]), code);
         }
     }

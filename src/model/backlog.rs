@@ -17,6 +17,9 @@ pub struct Backlog(Arc<watch::Sender<Waiting>>);
 #[derive(Debug, Default)]
 struct Waiting {
     bytes: usize,
+    /// From [`MOST`] down to its half: otherwise a slow reader would be told of a gap after
+    /// every line.
+    shut: bool,
     left_out: u64,
 }
 
@@ -29,17 +32,28 @@ impl Default for Backlog {
 impl Backlog {
     /// So many bytes were said.
     pub fn add(&self, bytes: usize) {
-        self.0.send_modify(|waiting| waiting.bytes = waiting.bytes.saturating_add(bytes));
+        self.0.send_modify(|waiting| {
+            waiting.bytes = waiting.bytes.saturating_add(bytes);
+            waiting.shut |= waiting.bytes >= MOST;
+        });
     }
 
     /// So many bytes are written now.
     pub fn remove(&self, bytes: usize) {
-        self.0.send_modify(|waiting| waiting.bytes = waiting.bytes.saturating_sub(bytes));
+        self.0.send_modify(|waiting| {
+            waiting.bytes = waiting.bytes.saturating_sub(bytes);
+            waiting.shut &= waiting.bytes >= MOST / 2;
+        });
+    }
+
+    /// Whether what can wait should.
+    fn is_full(&self) -> bool {
+        self.0.borrow().bytes >= MOST
     }
 
     /// Whether what can be left out should be.
-    pub fn is_full(&self) -> bool {
-        self.0.borrow().bytes >= MOST
+    pub fn is_shut(&self) -> bool {
+        self.0.borrow().shut
     }
 
     /// A line was left out.
@@ -115,11 +129,23 @@ mod tests {
     fn what_was_left_out_is_counted_once() {
         let backlog = Backlog::default();
         backlog.add(MOST);
-        assert!(backlog.is_full());
+        assert!(backlog.is_shut());
         backlog.leave_out();
         backlog.leave_out();
-        backlog.remove(1);
-        assert!(!backlog.is_full());
         assert_eq!((backlog.take_left_out(), backlog.take_left_out()), (2, 0));
+    }
+
+    #[test]
+    fn it_opens_again_at_half() {
+        let backlog = Backlog::default();
+        backlog.add(MOST - 1);
+        assert!(!backlog.is_shut());
+        backlog.add(1);
+        backlog.remove(MOST / 2);
+        assert!(backlog.is_shut() && !backlog.is_full());
+        backlog.remove(1);
+        assert!(!backlog.is_shut());
+        backlog.add(MOST / 2);
+        assert!(!backlog.is_shut());
     }
 }

@@ -101,6 +101,13 @@ pub struct Events {
 }
 
 impl Event {
+    /// What is to be said where lines of build logs were left out, once.
+    pub fn gap(backlog: &Backlog) -> Option<Self> {
+        let lines = backlog.take_left_out();
+        let message = format!("{lines} lines of build logs are left out: nobody has read for too long");
+        (lines > 0).then_some(Self::Warning { message })
+    }
+
     /// About how many bytes it takes while it waits to be said.
     pub fn weight(&self) -> usize {
         let text = match self {
@@ -125,16 +132,18 @@ impl Events {
     }
 
     /// Says that something happened. Of build logs and of progress in copying only what
-    /// somebody still reads: no work waits for its reader.
+    /// somebody still reads: no work waits for its reader. What comes after a gap says so.
     pub fn send(&self, event: Event) {
         match &event {
-            Event::BuildLog { .. } if self.backlog.is_full() => return self.backlog.leave_out(),
-            Event::Copying { .. } if self.backlog.is_full() => return,
+            Event::BuildLog { .. } if self.backlog.is_shut() => return self.backlog.leave_out(),
+            Event::Copying { .. } if self.backlog.is_shut() => return,
             _ => {}
         }
-        self.backlog.add(event.weight());
-        // A closed channel means that the reporter has ended; see above.
-        let _ = self.to.send(event);
+        for event in Event::gap(&self.backlog).into_iter().chain([event]) {
+            self.backlog.add(event.weight());
+            // A closed channel means that the reporter has ended; see above.
+            let _ = self.to.send(event);
+        }
     }
 
     /// Works, and says when that begins and how it ends: for a phase that may go on beside

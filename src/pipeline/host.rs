@@ -2,20 +2,21 @@
 //! plan, copy, switch on trial, judge. What that does to VMs is a part of the plan, and
 //! looked at again afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 
 use super::line::After;
 use super::push::{Manner, Site, push, without_copying};
 use super::runners::{Runners, There, Workshop};
-use super::{BuildOn, Context, SettleOne, Target, look};
+use super::{BuildOn, Context, SettleOne, Target, look, queue};
 use crate::error::{Aftermath, Failure, Result};
 use crate::host::{Host, clock, machine};
 use crate::model::check::{Check, From};
 use crate::model::closure::Closure;
 use crate::model::event::Event;
 use crate::model::inventory::FlakeFacts;
+use crate::model::name::VmName;
 use crate::model::observed::Observed;
 use crate::model::outcome::{Outcome, Word};
 use crate::model::plan::Plan;
@@ -151,6 +152,10 @@ async fn ask<'a>(context: &Context, wish: &Wish<'a>, request: &EvalRequest) -> R
     let wanted = wanted?;
     let host = host?;
     let observed = look::look(context, &host, place.target.elevate, &[]).await?;
+    // A switch takes the locks of all VMs, those too that somebody else makes meanwhile.
+    let vms: BTreeSet<&VmName> = wanted.vms.keys().chain(observed.vms.keys()).collect();
+    let all: Vec<VmName> = vms.into_iter().cloned().chain([VmName::host()]).collect();
+    let observed = queue::wait(context, &host, &all, &[], observed).await?;
     let found = system::look(&host).await?;
     Ok(Asked { flake: inventory.flake, place, wanted, host, observed, found })
 }

@@ -55,11 +55,7 @@ pub async fn wait(
     wanted: &[(VmName, StorePath)],
     observed: Observed,
 ) -> Result<Observed> {
-    let locked =
-        |observed: &Observed, vm: &VmName| observed.vms.get(vm).is_some_and(|found| found.locked.is_some());
-    let is_busy =
-        |vm: &VmName| locked(&observed, vm) || observed.open.iter().any(|open| open.vm == vm.as_str());
-    if context.patience.left().is_zero() || !vms.iter().any(is_busy) {
+    if context.patience.left().is_zero() || !is_busy(&observed, vms) {
         return Ok(observed);
     }
     let mut told = Vec::new();
@@ -76,7 +72,7 @@ pub async fn wait(
             // Whoever had to become root has.
             let observed = look::look(context, host, None, wanted).await?;
             // Somebody else who waited may have been faster.
-            if !vms.iter().any(|vm| locked(&observed, vm)) || !context.patience.pause().await {
+            if !is_busy(&observed, vms) || !context.patience.pause().await {
                 return Ok(observed);
             }
             continue;
@@ -88,12 +84,22 @@ pub async fn wait(
     }
 }
 
+/// Whether somebody works on one of these. One that died is nobody, whatever it left open.
+fn is_busy(observed: &Observed, vms: &[VmName]) -> bool {
+    let locked = |vm| observed.vms.get(vm).is_some_and(|found| found.locked.is_some());
+    let open = |vm: &VmName| observed.open.iter().any(|open| open.alive && open.vm == vm.as_str());
+    vms.iter().any(|vm| locked(vm) || open(vm))
+}
+
 /// The VMs to plan again because somebody else came first after the plan was made: all
 /// that did not succeed, if nothing else went wrong and the user still waits.
 pub async fn again(context: &Context, outcomes: &[Outcome]) -> Vec<VmName> {
     let overtaken = |outcome: &&Outcome| {
         outcome.result == Word::Refused
-            && matches!(outcome.reason.as_deref(), Some("locked" | "plan-outdated" | "unfinished-before"))
+            && matches!(
+                outcome.reason.as_deref(),
+                Some("locked" | "vm-locked" | "plan-outdated" | "unfinished-before")
+            )
     };
     let not_reached = |outcome: &&Outcome| outcome.result == Word::Skipped && outcome.exit == 13;
     let bad = || outcomes.iter().filter(|outcome| outcome.exit != 0);
@@ -102,4 +108,47 @@ pub async fn again(context: &Context, outcomes: &[Outcome]) -> Vec<VmName> {
         return Vec::new();
     }
     bad().map(|outcome| outcome.name.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::host::keyring::Keyring;
+    use crate::model::event::Events;
+    use crate::model::observed::OpenTransaction;
+    use crate::pipeline::Footprint;
+
+    #[test]
+    fn the_hypervisor_is_busy_while_it_is_switched() {
+        let host = [VmName::host()];
+        let with = |vm: &str, alive| Observed {
+            open: vec![OpenTransaction { id: "t-1".to_owned(), vm: vm.to_owned(), alive }],
+            ..Observed::default()
+        };
+        assert!(is_busy(&with("_host", true), &host));
+        assert!(!is_busy(&with("_host", false), &host) && !is_busy(&with("vm1", true), &host));
+    }
+
+    #[tokio::test]
+    async fn who_was_overtaken_has_another_turn() {
+        let (_first, interrupted) = tokio::sync::watch::channel(false);
+        let context = Context {
+            events: Events::channel().0,
+            interrupted,
+            footprint: Footprint::default(),
+            patience: Patience::default(),
+            keyring: Arc::new(Keyring::default()),
+            cache: None,
+        };
+        context.patience.allow(Some(Duration::from_mins(1)));
+        for (reason, another) in
+            [("locked", true), ("vm-locked", true), ("plan-outdated", true), ("closure-missing", false)]
+        {
+            let mut outcome = Outcome::new(VmName::host(), Word::Refused, 12);
+            outcome.reason = Some(reason.to_owned());
+            assert_eq!(again(&context, &[outcome]).await.len(), usize::from(another), "{reason}");
+        }
+    }
 }

@@ -112,12 +112,11 @@ async fn sitting(context: &Context, host: &Host, trial: &OnTrial, hush: impl Asy
         if is_ready.wait_for(|yes| *yes).await.is_err() || over.load(Ordering::Relaxed) {
             return;
         }
-        if *stopped.borrow() {
+        if !falls_silent(hush(), stopped.clone()).await {
             // Or it would wait for a terminal, with the VM's lock, for a minute.
             let _ = gone(host, id).await;
             return;
         }
-        hush().await;
         lent.send_replace(true);
         // Its exit code says only how ssh ended; the transaction says all.
         let _ = terminal::hand_over(&argv, stopped.clone()).await;
@@ -157,6 +156,16 @@ async fn sitting(context: &Context, host: &Host, trial: &OnTrial, hush: impl Asy
     }
 }
 
+/// Waits until nobody else speaks on the terminal, which takes as long as nobody reads;
+/// false when the terminal is not wanted any more.
+async fn falls_silent(hush: impl Future<Output = ()>, mut stopped: watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        biased;
+        Ok(_) = stopped.wait_for(|yes| *yes) => false,
+        () = hush => true,
+    }
+}
+
 /// Asks over a new connection, which is kept.
 async fn again(context: &Context, target: &Target, first: &Host, trial: &OnTrial) -> Result<(Ended, Host)> {
     let ways = Ways { first, address: &target.address, moved: None };
@@ -177,4 +186,21 @@ async fn again(context: &Context, target: &Target, first: &Host, trial: &OnTrial
             "the hypervisor puts the unit back by itself; look with: deployvm status {vm}; deployvm history {vm}"
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_terminal_that_nobody_reads_is_given_up_at_ctrl_c() {
+        let (stop, stopped) = watch::channel(false);
+        assert!(falls_silent(std::future::ready(()), stopped.clone()).await);
+        let stalled = async {
+            stop.send_replace(true);
+            std::future::pending().await
+        };
+        assert!(!falls_silent(stalled, stopped.clone()).await);
+        assert!(!falls_silent(std::future::ready(()), stopped).await, "it was not wanted from the beginning");
+    }
 }

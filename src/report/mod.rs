@@ -63,6 +63,7 @@ pub mod template;
 pub use ask::Answer;
 pub use difference::Difference;
 pub use mouth::Written;
+pub use stream::put;
 pub use watch::Round;
 
 use ci::{Alarm, Forge, Groups};

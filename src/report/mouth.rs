@@ -141,8 +141,11 @@ impl Ears {
         while let Ok(event) = events.try_recv() {
             let _ = to.send(Said::Event(Box::new(event)));
         }
-        self.backlog.add(said.weight());
-        let _ = to.send(said);
+        let gap = Event::gap(&self.backlog).map(|gap| Said::Event(Box::new(gap)));
+        for said in gap.into_iter().chain([said]) {
+            self.backlog.add(said.weight());
+            let _ = to.send(said);
+        }
     }
 
     /// What is to be said next; `None` when the handle is gone and nothing is left.
@@ -211,7 +214,6 @@ impl Mouth {
                 Some(said) => self.say(said),
             }
             ears.backlog.remove(weight);
-            self.left_out(ears.backlog.take_left_out());
         }
         self.end()
     }
@@ -225,14 +227,6 @@ impl Mouth {
         let Some(error) = self.stdout.failed() else { return Written::Whole };
         self.stderr.line(&format!("error: the output is not whole: cannot write to stdout: {error}"));
         Written::Torn
-    }
-
-    /// Says that lines of build logs are missing.
-    fn left_out(&mut self, lines: u64) {
-        if lines > 0 {
-            let message = format!("{lines} lines of build logs are left out: nobody has read for too long");
-            self.event(&Event::Warning { message });
-        }
     }
 
     /// Says that it goes on, if nothing else has said so since the last time.

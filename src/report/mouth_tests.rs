@@ -174,7 +174,7 @@ async fn nobody_waits_for_who_does_not_read_and_build_logs_do_not_fill_the_memor
     for _ in 0..100 {
         events.send(Event::BuildLog { line: line.clone() });
     }
-    assert!(events.backlog().is_full());
+    assert!(events.backlog().is_shut());
     events.send(Event::Phase { name: "look", total: None });
     ears.say(Said::End, &said);
     drop(shut);
@@ -185,4 +185,44 @@ async fn nobody_waits_for_who_does_not_read_and_build_logs_do_not_fill_the_memor
     assert_eq!(logs, 8, "{lines:?}");
     assert!(lines.contains(&"warning: 92 lines of build logs") && lines.contains(&"building"), "{lines:?}");
     assert!(lines.last().unwrap().starts_with("looking"), "{lines:?}");
+}
+
+/// Somebody reads, but half as fast as the build talks.
+#[test]
+fn a_gap_is_told_once_and_where_it_is() {
+    const LINES: u64 = 2000;
+    let rest = "x".repeat(100_000);
+    let (events, receiver) = Events::channel();
+    let (said, mut queue) = tokio::sync::mpsc::unbounded_channel();
+    let ears = Ears::new(receiver, events.backlog());
+    let mut heard = Vec::new();
+    for number in 0..LINES {
+        events.send(Event::BuildLog { line: format!("{number} {rest}") });
+        if number % 2 == 0 {
+            let event = ears.lock().try_recv().unwrap();
+            ears.backlog.remove(event.weight());
+            heard.push(event);
+        }
+    }
+    ears.say(Said::End, &said);
+    while let Ok(Said::Event(event)) = queue.try_recv() {
+        heard.push(*event);
+    }
+    let (mut next, mut gaps) = (0, 0);
+    for event in heard {
+        match event {
+            Event::BuildLog { line } => {
+                assert!(line.starts_with(&format!("{next} ")), "{next} is missing");
+                next += 1;
+            }
+            Event::Warning { message } => {
+                next += message.split(' ').next().unwrap().parse::<u64>().unwrap();
+                gaps += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(next, LINES, "all are told of, the last ones too");
+    // Half of what waits is read from one to the next.
+    assert!((10..=LINES / 2 / 40).contains(&gaps), "{gaps}");
 }

@@ -1,6 +1,8 @@
 //! What becomes of a command whose output nobody takes, or which cannot be written.
 
 use std::io::{PipeReader, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,16 @@ fn full_pipe() -> (PipeReader, Stdio) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(&vec![b'.'; PIPE]).unwrap();
     (reader, writer.into())
+}
+
+/// The same, but whoever writes into it is not made to wait (`O_NONBLOCK`).
+fn full_pipe_that_nobody_waits_for() -> (PipeReader, Stdio) {
+    const NONBLOCK: i32 = 0o4000;
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&vec![b'.'; PIPE]).unwrap();
+    let same = format!("/proc/self/fd/{}", writer.as_raw_fd());
+    let again = std::fs::OpenOptions::new().write(true).custom_flags(NONBLOCK).open(same).unwrap();
+    (reader, again.into())
 }
 
 fn full_disk() -> Stdio {
@@ -120,6 +132,32 @@ fn who_reads_late_gets_everything() {
     assert_eq!(end(child), Some(0));
     let object: serde_json::Value = serde_json::from_str(text.trim_start_matches('.')).unwrap();
     assert_eq!(object["schema"], 1);
+}
+
+#[test]
+fn who_reads_late_gets_everything_through_a_pipe_that_does_not_wait() {
+    let here = flake("");
+    for (args, ends) in [(&["config", "--no-eval", "--json"][..], "}\n"), (&["completions", "zsh"], "\n")] {
+        let (mut reader, stdout) = full_pipe_that_nobody_waits_for();
+        let mut child = command(&here, args).stdout(stdout).spawn().unwrap();
+        // Long enough to find that nothing goes in.
+        std::thread::sleep(Duration::from_secs(2));
+        assert_eq!(child.try_wait().unwrap(), None, "{args:?}");
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(end(child), Some(0), "{args:?}");
+        let said = text.trim_start_matches('.');
+        assert!(said.len() > 100 && said.ends_with(ends), "{args:?} {said}");
+    }
+    let (mut reader, stderr) = full_pipe_that_nobody_waits_for();
+    // Nobody listens there.
+    let child =
+        command(&here, &["status", "--no-eval", "-H", "root@127.0.0.1:1"]).stderr(stderr).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(end(child), Some(11));
+    assert!(text.contains("cannot reach") && text.contains("state: nothing was changed"), "{text}");
 }
 
 #[test]

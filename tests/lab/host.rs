@@ -355,3 +355,25 @@ fn an_adoption_is_undone_whole() {
     lab.hv("systemctl is-active -q stranger && systemctl stop stranger").expect(0);
     lab.tidy_but("-pending-");
 }
+
+#[test]
+fn who_is_at_work_on_a_vm_is_waited_for() {
+    let lab = nixos();
+    wish(&lab, r#"version = "2";"#);
+    lab.hv("mkdir -p /run/deployvm; echo somebody >/run/deployvm/vm1.holder").expect(0);
+    lab.hv("systemd-run -q --unit=other flock /run/deployvm/vm1.lock sleep 1000").expect(0);
+    let push = |wait: &str| {
+        let words = ["deployvm", "host", "push", "-H", HYPERVISOR, "--yes", "--json", "--wait", wait];
+        Running::start(lab.command(&words), false)
+    };
+    push("1s").wait(100).expect(12).says("waiting, for at most").says("vm1 is locked by somebody");
+    let mut waiting = push("4m");
+    until("it waits", 60, || match waiting.said() {
+        said if said.contains("vm1 is locked by somebody: waiting") => Ok(()),
+        said => Err(said),
+    });
+    assert!(waiting.goes_on());
+    lab.hv("systemctl stop other").expect(0);
+    Pushed(waiting.wait(200)).expect(0).vm_is(HOST, "deployed", 0);
+    lab.tidy();
+}

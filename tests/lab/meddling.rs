@@ -26,6 +26,19 @@ impl Lab {
         self.hv(&format!("ln -sfn {runner} /var/lib/microvms/vm1/current")).expect(0);
     }
 
+    /// Pushes vm1 with a check that fails, and stages another runner while the new guest is
+    /// shut down again.
+    #[track_caller]
+    fn stages_during_an_undo(&self, runner: &str) {
+        self.write("deployvm.toml", NEVER);
+        self.gates();
+        let push = self.pushing_up_to(&UNDO, "vm1");
+        self.stages(runner);
+        self.release(&UNDO);
+        let pushed = Pushed(push.wait(200)).expect(40);
+        self.has_staged(&pushed, runner);
+    }
+
     #[track_caller]
     fn has_staged(&self, pushed: &Pushed, runner: &str) {
         assert_eq!(pushed.vm("vm1")["reason"], "changed-by-others", "{}", pushed.0);
@@ -81,13 +94,7 @@ fn before_a_shutdown_in_good_order() {
 #[test]
 fn while_an_undo_shuts_the_new_guest_down() {
     let (lab, theirs) = twice();
-    lab.write("deployvm.toml", NEVER);
-    lab.gates();
-    let push = lab.pushing_up_to(&UNDO, "vm1");
-    lab.stages(&theirs);
-    lab.release(&UNDO);
-    let pushed = Pushed(push.wait(200)).expect(40);
-    lab.has_staged(&pushed, &theirs);
+    lab.stages_during_an_undo(&theirs);
     assert_eq!(lab.vm("vm1").pid, 0, "nobody starts what is theirs to start");
 }
 
@@ -96,13 +103,7 @@ fn while_a_first_deployment_is_undone() {
     let lab = Lab::up(&[]);
     lab.push(&["vm2"]).expect(0);
     let theirs = lab.vm("vm2").current.unwrap();
-    lab.write("deployvm.toml", NEVER);
-    lab.gates();
-    let push = lab.pushing_up_to(&UNDO, "vm1");
-    lab.stages(&theirs);
-    lab.release(&UNDO);
-    let pushed = Pushed(push.wait(200)).expect(40);
-    lab.has_staged(&pushed, &theirs);
+    lab.stages_during_an_undo(&theirs);
 }
 
 #[test]
